@@ -122,7 +122,10 @@ impl Report {
                 done.switched_off.len()
             ),
             webhooks
-                .map(|it| line(it.client_id, &format!("{} {}", it.phone_number, it.webhook_url)))
+                .map(|it| {
+                    let url = it.webhook_url.as_deref().unwrap_or_default();
+                    line(it.client_id, &format!("{} {url}", it.phone_number))
+                })
                 .collect(),
         );
         let numbers = self.being_deleted.iter();

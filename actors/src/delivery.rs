@@ -211,7 +211,8 @@ async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), A
         shared.persistence.settled().await?;
     }
     let webhook = shared.store.webhook(*client_id, *webhook_id).await?;
-    let Some(webhook) = webhook.filter(|webhook| webhook.deleted_at.is_none()) else {
+    // Nobody starts the delivery of one that is pulled, but for a wake-up by mistake.
+    let Some(webhook) = webhook.filter(|webhook| webhook.deleted_at.is_none() && !webhook.is_pulled()) else {
         myself.stop(Some(DONE.to_owned()));
         return Ok(());
     };
@@ -267,11 +268,12 @@ fn on_close_soon(myself: &ActorRef<Message>, state: &mut State) {
 
 /// What attempts are made with; of this the machine only knows when it is another target.
 fn take_over(state: &mut State, webhook: &Webhook) {
-    let elsewhere = state.aim.url != webhook.webhook_url;
+    let url = webhook.webhook_url.clone().unwrap_or_default();
+    let elsewhere = state.aim.url != url;
     state.aim = Arc::new(Aim {
         number: state.aim.number + u64::from(elsewhere),
-        url: webhook.webhook_url.clone(),
-        target: state.args.shared.poster.target(&webhook.webhook_url),
+        target: state.args.shared.poster.target(&url),
+        url,
         timeout: webhook.courtesy.timeout(),
     });
     if elsewhere || (state.hub_signature, &state.headers) != (webhook.hub_signature, &webhook.headers) {

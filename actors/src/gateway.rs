@@ -276,6 +276,13 @@ fn conflict<T>(text: &str) -> Result<T, GatewayError> {
     Err(GatewayError::Conflict(text.to_owned()))
 }
 
+/// That a webhook is pulled, where something sent was to be `done`.
+fn pulled<T>(done: &str) -> Result<T, GatewayError> {
+    conflict(&format!(
+        "the webhook is pulled, not pushed: nothing is sent that could be {done}; GET /api/events has its events"
+    ))
+}
+
 pub(crate) fn restarting() -> GatewayError {
     GatewayError::Unavailable("this part of the gateway is being restarted; try again in a moment".to_owned())
 }

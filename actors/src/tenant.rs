@@ -247,7 +247,7 @@ fn on_webhook_changed(
             }
             Ok(())
         }
-        None if webhook.is_active => start_delivery(myself, state, id),
+        None if webhook.is_active && !webhook.is_pulled() => start_delivery(myself, state, id),
         None => Ok(()),
     }
 }

@@ -96,6 +96,18 @@ impl Fields {
         self.take(name).map(|value| self.keep(read(name, value))).transpose()
     }
 
+    /// Whether a field is given that has not been read yet.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.rest.contains_key(name)
+    }
+
+    /// A field that must not be there; `why` is said where it is.
+    pub(super) fn absent(&mut self, name: &'static str, why: &str) {
+        if self.rest.shift_remove(name).is_some() {
+            self.note(InvalidField::new(name, why));
+        }
+    }
+
     /// Ends the reading: whatever is left is unknown, and everything refused so far is named.
     pub(super) fn finish(mut self) -> Result<(), Problem> {
         self.name_unknown();

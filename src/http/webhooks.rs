@@ -6,7 +6,7 @@ use serde_json::Value;
 use warp::http::StatusCode;
 use wharf_actors::NewWebhook;
 use wharf_domain::{
-    InvalidField, Metadata, WebhookId,
+    DeliveryMode, InvalidField, Metadata, WebhookId,
     webhook::{DEFAULT_OVERLAP_HOURS, WebhookPatch},
 };
 
@@ -19,16 +19,39 @@ use super::{
     values::url,
 };
 
+/// What only webhooks have that are pushed, besides their URL.
+pub(super) const PUSHED_ONLY: [&str; 10] = [
+    "max_retries",
+    "is_active",
+    "hub_signature",
+    "max_in_flight",
+    "max_per_second",
+    "timeout_ms",
+    "ordering",
+    "retry_client_errors",
+    "recovery",
+    "headers",
+];
+const OF_PUSHED: &str = "belongs to webhooks that are pushed, and this one is pulled: leave it out";
+
 /// `POST /api/webhooks/register`
 pub(super) async fn register(call: Call) -> Answer {
     let mut body = Fields::parse(&call.body)?;
     let phone_number = body.required("phone_number", fields::phone);
-    let webhook_url = body.required("webhook_url", url);
+    let delivery = body.optional("delivery", delivery);
+    let webhook_url = match delivery {
+        Ok(Some(DeliveryMode::Pull)) => {
+            refuse_of_pushed(&mut body);
+            body.optional("webhook_url", no_url).map(|_| None)
+        }
+        _ => body.required("webhook_url", url).map(Some),
+    };
     let asked = settings(&mut body, fields::metadata);
     body.finish()?;
-    let defaults = NewWebhook::new(phone_number?, webhook_url?);
+    let defaults = NewWebhook::pulled(phone_number?);
     let asked = asked?;
     let new = NewWebhook {
+        webhook_url: webhook_url?,
         max_retries: asked.max_retries.unwrap_or(defaults.max_retries),
         is_active: asked.is_active.unwrap_or(defaults.is_active),
         metadata: asked.metadata.flatten(),
@@ -64,6 +87,16 @@ pub(super) async fn one(call: Call) -> Answer {
 pub(super) async fn update(call: Call) -> Answer {
     let id = webhook_id(&call)?;
     let mut body = Fields::parse(&call.body)?;
+    body.absent("delivery", "cannot be changed: delete the webhook and register it anew");
+    // One that cannot be read is not changed either.
+    if ["webhook_url"].iter().chain(&PUSHED_ONLY).any(|name| body.has(name))
+        && let Ok(webhook) = call.desk.webhook(call.client, id).await
+        && webhook.is_pulled()
+    {
+        let url = "cannot be given to a webhook that is pulled: delete it and register it anew";
+        body.absent("webhook_url", url);
+        refuse_of_pushed(&mut body);
+    }
     let patch = settings(&mut body, fields::metadata_or_null);
     body.finish()?;
     let patch = patch?;
@@ -134,6 +167,26 @@ fn settings(
         courtesy,
         headers,
     })
+}
+
+/// Refuses what a webhook that is pulled does not have.
+fn refuse_of_pushed(body: &mut Fields) {
+    for name in PUSHED_ONLY {
+        body.absent(name, OF_PUSHED);
+    }
+}
+
+fn delivery(name: &'static str, value: Value) -> Result<DeliveryMode, InvalidField> {
+    let word = value.as_str().and_then(DeliveryMode::from_word);
+    word.ok_or_else(|| InvalidField::new(name, "must be \"push\" or \"pull\""))
+}
+
+/// The URL of a webhook that is pulled.
+fn no_url(name: &'static str, value: Value) -> Result<(), InvalidField> {
+    match value {
+        Value::Null => Ok(()),
+        _ => Err(InvalidField::new(name, OF_PUSHED)),
+    }
 }
 
 pub(super) fn webhook_id(call: &Call) -> Result<WebhookId, Problem> {

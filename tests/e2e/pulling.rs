@@ -6,7 +6,10 @@ use tokio::sync::watch;
 use wharf_domain::retention::Cutoffs;
 use wharf_store::{Store, StoreOptions};
 
-use super::world::{Api, CONTACT, NUMBER, WITHIN, World};
+use super::{
+    media::fetch,
+    world::{Api, CONTACT, NUMBER, WITHIN, World, id},
+};
 
 /// Messages that arrive while they are pulled and removed.
 const MESSAGES: usize = 150;
@@ -201,5 +204,74 @@ async fn a_consumer_catches_up_on_all_numbers_whatever_became_of_the_events() {
         .map(|event| &event["sequence"])
         .collect();
     assert_eq!(sequences, [&json!(1), &json!(2), &json!(3)]);
+    world.stop().await;
+}
+
+/// Without a receiver: a text and a picture, which is there with its event.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_only_pulls_needs_no_receiver() {
+    let mut world = World::start().await;
+    world.network.create_account(CONTACT).await.unwrap();
+    let new = json!({"phone_number": NUMBER, "delivery": "pull"});
+    let webhook = world.api().post("/api/webhooks/register", new).await;
+    let webhook = webhook.expect(StatusCode::CREATED);
+    assert_eq!(
+        (&webhook["delivery"], &webhook["webhook_url"]),
+        (&json!("pull"), &Value::Null)
+    );
+    assert!(
+        webhook.get("secret").is_none() && webhook.get("max_retries").is_none(),
+        "{webhook}"
+    );
+    world.link(NUMBER).await;
+    world.text("hello").await;
+    let picture = json!({"to": NUMBER, "kind": "image", "mime_type": "image/png", "size": 5000});
+    world.phone_sends(CONTACT, &picture).await;
+    let page = world
+        .api()
+        .wait_for("/api/events", "both can be pulled", |page| {
+            let events = page["data"].as_array().unwrap();
+            events.len() == 2 && events.iter().all(|event| event["status"] == "delivered")
+        })
+        .await;
+    let (text, picture) = (&page["data"][0], &page["data"][1]);
+    assert_eq!((&text["content"], &text["attempt_count"]), (&json!("hello"), &json!(0)));
+    assert_eq!(text["delivered_at"], text["created_at"]);
+    let (status, _, file) = fetch(&picture["payload"]["media"]["url"], None).await;
+    assert_eq!((status, file.len()), (StatusCode::OK, 5000));
+
+    let hook = format!("/api/webhooks/{}", id(&webhook));
+    for path in [
+        format!("{hook}/test"),
+        format!("{hook}/rotate-secret"),
+        format!("/api/webhooks/events/{}/retry", id(text)),
+    ] {
+        let refused = world.api().post(&path, json!({})).await.expect(StatusCode::CONFLICT);
+        assert!(refused["detail"].as_str().unwrap().contains("is pulled"), "{refused}");
+    }
+    let stats = world.api().get(&format!("{hook}/stats")).await.expect(StatusCode::OK);
+    let hour = &stats["last_hour"];
+    assert_eq!(
+        (&hour["delivered"], &hour["attempts"], &hour["latency_ms"]),
+        (&json!(2), &json!(0), &Value::Null)
+    );
+
+    // It goes on after a restart, from where it was.
+    world.restart_gateway().await;
+    let connection = format!("/api/whatsapp/connections/{NUMBER}");
+    world.api().wait_for_status(&connection, "connected").await;
+    world.text("again").await;
+    let place = page["next_cursor"].as_str().unwrap();
+    let rest = world
+        .api()
+        .wait_for(&format!("/api/events?after={place}"), "the next is there", |page| {
+            page["data"].as_array().unwrap().len() == 1
+        })
+        .await;
+    assert_eq!(
+        (&rest["data"][0]["content"], &rest["data"][0]["status"]),
+        (&json!("again"), &json!("delivered"))
+    );
+    assert_eq!(world.receiver.count(), 0);
     world.stop().await;
 }

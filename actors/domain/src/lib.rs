@@ -47,4 +47,4 @@ pub use message::{IncomingMessage, MessageKind};
 pub use outgoing::{GroupId, Outgoing, OutgoingMessage, Recipient, SendStatus};
 pub use phone::PhoneNumber;
 pub use timestamp::Timestamp;
-pub use webhook::{Metadata, Webhook, WebhookStatus};
+pub use webhook::{DeliveryMode, Metadata, Webhook, WebhookStatus};

@@ -5,7 +5,7 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::Serializer;
+use serde::{Serialize as _, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use crate::{EventId, Timestamp, hex};
@@ -48,8 +48,8 @@ impl Secret {
     ///
     /// # Errors
     /// The serializer's.
-    pub fn reveal_in<S: Serializer>(secret: &Self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&secret.reveal())
+    pub fn reveal_in<S: Serializer>(secret: &Option<Self>, serializer: S) -> Result<S::Ok, S::Error> {
+        secret.as_ref().map(Self::reveal).serialize(serializer)
     }
 }
 

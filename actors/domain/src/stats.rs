@@ -41,7 +41,7 @@ pub struct Latency {
 pub struct Period {
     /// Attempts made.
     pub attempts: usize,
-    /// Of them, those that delivered their event.
+    /// Of them, those that delivered their event; of a webhook that is pulled its events that came.
     pub delivered: usize,
     /// Events that were given up with an attempt of this period.
     pub failed: usize,
@@ -97,6 +97,19 @@ impl Queue {
 /// The last hour and the last day before `now`.
 pub fn periods(attempts: &[AttemptMade], now: Timestamp) -> (Period, Period) {
     (period(attempts, now, HOUR), period(attempts, now, DAY))
+}
+
+/// The same of a webhook that is pulled, from the times at which its events counted as delivered: without attempts there is no time
+/// that they took.
+pub fn pulled_periods(delivered: &[Timestamp], now: Timestamp) -> (Period, Period) {
+    let period = |length| Period {
+        attempts: 0,
+        delivered: delivered.iter().filter(|at| now.since(**at) < length).count(),
+        failed: 0,
+        success_rate: None,
+        latency_ms: None,
+    };
+    (period(HOUR), period(DAY))
 }
 
 fn period(attempts: &[AttemptMade], now: Timestamp, length: Duration) -> Period {
@@ -169,6 +182,14 @@ mod tests {
         assert_eq!((day.attempts, day.delivered, day.failed), (5, 3, 1));
         assert_eq!(day.success_rate, Some(0.6));
         assert_eq!(day.latency_ms.map(|latency| latency.max), Some(5));
+    }
+
+    #[test]
+    fn what_is_pulled_is_counted_and_has_no_latency() {
+        let delivered = [-5, 0, 3599, 3600, 86_400].map(|ago| Timestamp(NOW.0 - ago * 1000));
+        let (hour, day) = pulled_periods(&delivered, NOW);
+        assert_eq!((hour.attempts, hour.delivered, day.delivered), (0, 3, 4));
+        assert_eq!((day.failed, day.success_rate, day.latency_ms), (0, None, None));
     }
 
     #[test]

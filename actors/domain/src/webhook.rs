@@ -1,5 +1,7 @@
 //! Webhooks: where a number's messages go.
 
+mod shown;
+
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
@@ -25,8 +27,20 @@ words! {
     }
 }
 
-/// A webhook as the API shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+words! {
+    /// How its owner gets a webhook's events. It never changes.
+    #[derive(Default)]
+    pub enum DeliveryMode {
+        /// They are posted to its URL.
+        #[default]
+        Push = "push",
+        /// They are not sent anywhere: its owner pulls them, and a committed event counts as delivered.
+        Pull = "pull",
+    }
+}
+
+/// A webhook. The API shows of one that is pulled only what says something of it (`shown`).
+#[derive(Debug, Clone, PartialEq)]
 pub struct Webhook {
     /// Its id.
     pub id: WebhookId,
@@ -34,8 +48,8 @@ pub struct Webhook {
     pub client_id: ClientId,
     /// The number whose messages it gets.
     pub phone_number: PhoneNumber,
-    /// Where they are posted to.
-    pub webhook_url: String,
+    /// Where they are posted to; `None`: nowhere, they are pulled.
+    pub webhook_url: Option<String>,
     /// The toggle.
     pub is_active: bool,
     /// Follows from the toggle and the failure count.
@@ -59,7 +73,6 @@ pub struct Webhook {
     /// Whether deliveries carry `X-Hub-Signature-256` too.
     pub hub_signature: bool,
     /// What its owner asked of its deliveries.
-    #[serde(flatten)]
     pub courtesy: Courtesy,
     /// The names of its own headers.
     pub headers: HeaderNames,
@@ -68,11 +81,23 @@ pub struct Webhook {
     /// When it was last changed.
     pub updated_at: Timestamp,
     /// When it was deleted; a deleted webhook is kept for its history and shown nowhere.
-    #[serde(skip)]
     pub deleted_at: Option<Timestamp>,
 }
 
 impl Webhook {
+    /// How its owner gets its events.
+    pub fn delivery(&self) -> DeliveryMode {
+        match self.webhook_url {
+            Some(_) => DeliveryMode::Push,
+            None => DeliveryMode::Pull,
+        }
+    }
+
+    /// Whether nothing of it is sent anywhere.
+    pub fn is_pulled(&self) -> bool {
+        self.delivery() == DeliveryMode::Pull
+    }
+
     /// Which number of which client it is for.
     pub fn key(&self) -> ConnectionKey {
         ConnectionKey {
@@ -112,6 +137,19 @@ pub struct WebhookPatch {
     pub courtesy: CourtesyPatch,
     /// Its own headers, all of them; none takes them away. The gateway encrypts them: the store never sees this field.
     pub headers: Option<OwnHeaders>,
+}
+
+impl WebhookPatch {
+    /// Whether it changes what only webhooks have that are pushed.
+    pub fn concerns_deliveries(&self) -> bool {
+        let of_any = Self {
+            metadata: self.metadata.clone(),
+            events: self.events,
+            chats: self.chats,
+            ..Self::default()
+        };
+        *self != of_any
+    }
 }
 
 /// Checks the budget of a webhook.
@@ -186,3 +224,49 @@ impl PartialEq for Metadata {
 }
 
 impl Eq for Metadata {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ChatKind, EventKind};
+
+    #[test]
+    fn a_patch_of_what_every_webhook_has_concerns_no_deliveries() {
+        let of_any = WebhookPatch {
+            metadata: Some(None),
+            events: Some(EventKinds::of([EventKind::Call])),
+            chats: Some(ChatKinds::of([ChatKind::Group])),
+            ..WebhookPatch::default()
+        };
+        assert!(!of_any.concerns_deliveries() && !WebhookPatch::default().concerns_deliveries());
+        let courtesy = CourtesyPatch {
+            timeout_ms: Some(5000),
+            ..CourtesyPatch::default()
+        };
+        for patch in [
+            WebhookPatch {
+                webhook_url: Some("https://a.example".into()),
+                ..of_any.clone()
+            },
+            WebhookPatch {
+                max_retries: Some(3),
+                ..of_any.clone()
+            },
+            WebhookPatch {
+                is_active: Some(true),
+                ..of_any.clone()
+            },
+            WebhookPatch {
+                hub_signature: Some(false),
+                ..of_any.clone()
+            },
+            WebhookPatch {
+                headers: Some(OwnHeaders::default()),
+                ..of_any.clone()
+            },
+            WebhookPatch { courtesy, ..of_any },
+        ] {
+            assert!(patch.concerns_deliveries(), "{patch:?}");
+        }
+    }
+}

@@ -12,7 +12,7 @@ use wharf_store::{
     BulkRenewal, EventFilter, EventPage, FailedEvents, FailedFilter, NewEvent, PullPage, PullQuery, Pulled, Renewal,
 };
 
-use super::{BulkRetry, Gateway, GatewayError, RETRY_DEADLINE, Tested, conflict, restarting};
+use super::{BulkRetry, Gateway, GatewayError, RETRY_DEADLINE, Tested, conflict, pulled, restarting};
 use crate::{
     clock, delivery,
     persistence::{Retry, Write, WriteError},
@@ -56,8 +56,8 @@ impl Gateway {
     /// Retries an event by hand (CONTRACT.md sections 4 and 7).
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when it is delivered and not forced, or its webhook is inactive or deleted; `Busy` when this client
-    /// has had as many as it may of late.
+    /// `NotFound`; `Conflict` when it is delivered and not forced, or its webhook is pulled, inactive or deleted; `Busy` when this
+    /// client has had as many as it may of late.
     pub async fn retry_event(&self, client: ClientId, id: EventId, force: bool) -> Result<Event, GatewayError> {
         let Some(renewal) = self.renew(client, id, force).await? else {
             return self.event(client, id).await;
@@ -67,6 +67,7 @@ impl Gateway {
             Renewal::Renewed { .. } | Renewal::AwaitsMedia => self.event(client, id).await,
             Renewal::NotFound => Err(GatewayError::NotFound("event")),
             Renewal::Delivered => conflict(r#"the event is delivered; to send it again, say {"force": true}"#),
+            Renewal::Pulled => pulled("retried"),
             Renewal::Inactive => conflict("the event's webhook is inactive; set is_active first"),
             Renewal::WebhookDeleted => conflict("the event's webhook is deleted"),
         }
@@ -83,6 +84,9 @@ impl Gateway {
             let Some(webhook) = webhook.filter(|webhook| webhook.deleted_at.is_none()) else {
                 return Ok(Some(Renewal::WebhookDeleted));
             };
+            if webhook.is_pulled() {
+                return Ok(Some(Renewal::Pulled));
+            }
             // So it does of one that waits for its slot, and will not be attempted any more when it has it.
             if !webhook.is_active {
                 return Ok(Some(Renewal::Inactive));
@@ -167,9 +171,12 @@ impl Gateway {
     /// Sends a test event to a webhook, the way of every event, and waits for its one attempt.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the webhook is inactive; `Busy` when as many are waited for as may be, or were asked for of late.
+    /// `NotFound`; `Conflict` when the webhook is inactive or pulled; `Busy` when as many are waited for as may be, or were asked for of late.
     pub async fn test_webhook(&self, client: ClientId, id: WebhookId) -> Result<Tested, GatewayError> {
         let webhook = self.webhook(client, id).await?;
+        if webhook.is_pulled() {
+            return pulled("tried");
+        }
         if !webhook.is_active {
             return conflict("the webhook is inactive; set is_active first");
         }
@@ -216,7 +223,7 @@ impl Gateway {
     /// fast as the webhook's own limits let it.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the webhook is inactive; `Busy` when this client has had as many retries as it may of late.
+    /// `NotFound`; `Conflict` when the webhook is inactive or pulled; `Busy` when this client has had as many retries as it may of late.
     /// After a refusal of the store some may be pending already.
     pub async fn retry_failed(
         &self,
@@ -225,6 +232,9 @@ impl Gateway {
         filter: FailedFilter,
     ) -> Result<BulkRetry, GatewayError> {
         let webhook = self.webhook(client_id, webhook_id).await?;
+        if webhook.is_pulled() {
+            return pulled("retried");
+        }
         if !webhook.is_active {
             return conflict("the webhook is inactive; set is_active first");
         }

@@ -9,7 +9,7 @@ use wharf_domain::{
 };
 use wharf_store::ByNumber;
 
-use super::{Gateway, GatewayError, NewWebhook, RETRY_DEADLINE, WebhookWithSecret, at_limit};
+use super::{Gateway, GatewayError, NewWebhook, RETRY_DEADLINE, WebhookWithSecret, at_limit, conflict, pulled};
 use crate::{
     delivery,
     persistence::{Change, Registration, Rotation, SealedHeaders, Write},
@@ -29,14 +29,18 @@ impl Gateway {
         mut new: NewWebhook,
     ) -> Result<WebhookWithSecret, GatewayError> {
         self.check_max_in_flight(new.courtesy.max_in_flight)?;
-        self.check_target(client_id, &new.webhook_url).await?;
+        if let Some(url) = &new.webhook_url {
+            self.check_target(client_id, url).await?;
+        }
         let limit = self.shared.settings.limits.webhooks_per_client;
         if limit > 0 && self.shared.store.count_webhooks(client_id).await? >= u64::from(limit) {
             return Err(at_limit("webhooks", "webhooks_per_client", limit));
         }
         let number = ConnectionKey::new(client_id, new.phone_number.clone());
         let id = WebhookId(Uuid::now_v7());
-        let (secret, sealed_secret) = self.shared.vault.make_secret(id)?;
+        // Nothing is signed where nothing is sent.
+        let made = new.webhook_url.is_some().then(|| self.shared.vault.make_secret(id));
+        let (secret, sealed_secret) = made.transpose()?.unzip();
         let headers = std::mem::take(&mut new.headers);
         let registration = Registration {
             id,
@@ -64,7 +68,7 @@ impl Gateway {
     /// begin after this returns are signed with the new one.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Conflict` when the webhook is pulled.
     pub async fn rotate_secret(
         &self,
         client_id: ClientId,
@@ -72,6 +76,9 @@ impl Gateway {
         overlap: Duration,
     ) -> Result<WebhookWithSecret, GatewayError> {
         let webhook = self.webhook(client_id, webhook_id).await?;
+        if webhook.is_pulled() {
+            return pulled("signed");
+        }
         let (secret, sealed_secret) = self.shared.vault.make_secret(webhook_id)?;
         let rotation = Rotation {
             client_id,
@@ -83,6 +90,7 @@ impl Gateway {
             return Err(GatewayError::NotFound("webhook"));
         }
         self.heard(client_id, webhook_id).await;
+        let secret = Some(secret);
         Ok(WebhookWithSecret { webhook, secret })
     }
 
@@ -138,7 +146,7 @@ impl Gateway {
     /// Changes a webhook; an empty patch changes nothing.
     ///
     /// # Errors
-    /// `NotFound`, or `Invalid` for a target that may not be contacted.
+    /// `NotFound`, `Invalid` for a target that may not be contacted, or `Conflict` where it is pulled and the patch concerns deliveries.
     pub async fn update_webhook(
         &self,
         client: ClientId,
@@ -148,6 +156,12 @@ impl Gateway {
         let present = self.webhook(client, id).await?;
         if patch == WebhookPatch::default() {
             return Ok(present);
+        }
+        if present.is_pulled() && patch.concerns_deliveries() {
+            return conflict(
+                "the webhook is pulled, not pushed: of it events, chats and metadata can be changed; for anything else delete it and \
+                 register it anew",
+            );
         }
         if let Some(url) = &patch.webhook_url {
             self.check_target(client, url).await?;

@@ -18,8 +18,8 @@ use crate::{
 pub struct NewWebhook {
     /// The number whose messages it gets.
     pub phone_number: PhoneNumber,
-    /// Where they are posted to.
-    pub webhook_url: String,
+    /// Where they are posted to; `None`: nowhere, they are pulled, and what concerns deliveries stays as it is by default.
+    pub webhook_url: Option<String>,
     /// Attempts in all, 1 to 20.
     pub max_retries: u32,
     /// Whether it takes events at once.
@@ -42,8 +42,16 @@ impl NewWebhook {
     /// With the defaults for all that is not given.
     pub fn new(phone_number: PhoneNumber, webhook_url: impl Into<String>) -> Self {
         Self {
+            webhook_url: Some(webhook_url.into()),
+            ..Self::pulled(phone_number)
+        }
+    }
+
+    /// The same of one that is pulled.
+    pub fn pulled(phone_number: PhoneNumber) -> Self {
+        Self {
             phone_number,
-            webhook_url: webhook_url.into(),
+            webhook_url: None,
             max_retries: DEFAULT_MAX_RETRIES,
             is_active: true,
             metadata: None,
@@ -56,15 +64,15 @@ impl NewWebhook {
     }
 }
 
-/// A webhook with its new secret: the only answers that show one.
+/// A webhook with its new secret, unless it is pulled: the only answers that show one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WebhookWithSecret {
     /// The webhook.
     #[serde(flatten)]
     pub webhook: Webhook,
     /// What its deliveries are signed with from now on.
-    #[serde(serialize_with = "Secret::reveal_in")]
-    pub secret: Secret,
+    #[serde(serialize_with = "Secret::reveal_in", skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
 }
 
 /// A QR code to scan.

@@ -94,7 +94,8 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
         client_id,
         webhook_id,
         event,
-    } in recorded
+        ..
+    } in recorded.into_iter().filter(|recorded| !recorded.is_pulled)
     {
         directory.tell_delivery(client_id, webhook_id, [delivery::Message::Arrived(event)]);
     }

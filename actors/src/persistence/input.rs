@@ -44,8 +44,8 @@ pub(crate) struct Registration {
     /// Without headers.
     pub(crate) asked: NewWebhook,
     pub(crate) headers: Option<SealedHeaders>,
-    /// Encrypted.
-    pub(crate) sealed_secret: Vec<u8>,
+    /// Encrypted; none of one that is pulled.
+    pub(crate) sealed_secret: Option<Vec<u8>>,
     /// How many the client may have; 0 is no limit.
     pub(crate) most: u32,
 }
@@ -371,14 +371,16 @@ pub(super) async fn register(
     if *most > 0 && group.count_webhooks(key.client_id).await? >= u64::from(*most) {
         return Ok(None);
     }
-    let (url, metadata) = (&asked.webhook_url, asked.metadata.as_ref());
+    let (url, metadata) = (asked.webhook_url.as_deref(), asked.metadata.as_ref());
     let made = group
         .register_webhook(*id, key, url, asked.max_retries, asked.is_active, metadata, now)
         .await?;
     if made.is_none() {
         return Ok(None);
     }
-    group.add_secret(key.client_id, *id, sealed_secret, now, now).await?;
+    if let Some(sealed) = sealed_secret {
+        group.add_secret(key.client_id, *id, sealed, now, now).await?;
+    }
     if let Some(SealedHeaders { names, sealed }) = headers {
         group.set_headers(key.client_id, *id, names, sealed, now).await?;
     }

@@ -337,7 +337,7 @@ impl Write {
                 job.output = Some(());
             }
             Self::EndMedia(job) => {
-                job.input.released = group.end_media(&job.input.outcome).await?;
+                job.input.released = group.end_media(&job.input.outcome, now).await?;
                 job.output = Some(());
             }
             Self::PostponeMedia(job) => {

@@ -7,6 +7,7 @@ mod flat;
 mod host;
 mod needed;
 mod proxy;
+mod pulled;
 mod sizes;
 mod unreadable;
 mod unwanted;

@@ -17,6 +17,7 @@ mod media;
 mod metrics;
 mod outbound;
 mod pace;
+mod pulled;
 mod reads;
 mod removal;
 mod rest;

@@ -157,7 +157,7 @@ async fn a_delivery_that_was_to_rest_hears_of_a_new_secret() {
     let request = world.receiver.requests().remove(1);
     let timestamp = request.header("webhook-timestamp").unwrap().parse().unwrap();
     let signature = sign(
-        &rotated.secret,
+        rotated.secret.as_ref().unwrap(),
         request.header("webhook-id").unwrap(),
         timestamp,
         &request.body,

@@ -87,7 +87,7 @@ async fn nothing_is_wanted_of_a_number_whose_webhook_was_deleted_until_the_next_
         },
         key,
         headers: None,
-        sealed_secret,
+        sealed_secret: Some(sealed_secret),
         most: 0,
     };
     let first = shared.persistence.commit(Write::Settle, ());

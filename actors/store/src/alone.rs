@@ -7,12 +7,13 @@
 use std::borrow::Borrow;
 
 use sqlx::{Connection as _, Row as _, SqliteConnection, query};
-use wharf_domain::{AttemptOutcome, EventKind, WebhookId};
+use wharf_domain::{AttemptOutcome, EventKind};
 
 use crate::{
     NewEvent, RecordedEvent, StoreError, Writer,
     bulk::{LARGEST, RECORD_OUTCOMES_ALONE},
     inbound::{Numbered, bind_event, event},
+    lines::Taker,
     outcomes::{self, has_many_attempts},
     sql::RECORD_MESSAGE,
 };
@@ -27,9 +28,9 @@ impl Writer {
         messages: &[N],
     ) -> Result<Vec<RecordedEvent>, StoreError> {
         if let [message] = messages
-            && let Some(webhook) = self.taker(message.borrow())
+            && let Some(taker) = self.taker(message.borrow())
         {
-            return self.record_message(message.borrow(), webhook).await;
+            return self.record_message(message.borrow(), taker).await;
         }
         let mut group = self.begin().await?;
         let recorded = group.record_inbound(messages).await?;
@@ -58,15 +59,15 @@ impl Writer {
     }
 
     /// Who takes a message that needs nothing but its row; `None`: that cannot be said without asking the database.
-    fn taker(&self, new: &NewEvent) -> Option<WebhookId> {
+    fn taker(&self, new: &NewEvent) -> Option<Taker> {
         let plain = new.message.event() != EventKind::Status && new.message.awaited_media().is_none();
         // After a group that was not committed nothing is certain that is remembered.
         let certain = plain && !self.open && !self.lines.is_list_due();
         self.lines.known_taker(&new.key, &new.message).filter(|_| certain)
     }
 
-    async fn record_message(&mut self, new: &NewEvent, webhook: WebhookId) -> Result<Vec<RecordedEvent>, StoreError> {
-        let numbered = Numbered::new(new, webhook, self.lines.next_sequence(&new.key));
+    async fn record_message(&mut self, new: &NewEvent, taker: Taker) -> Result<Vec<RecordedEvent>, StoreError> {
+        let numbered = Numbered::new(new, taker, self.lines.next_sequence(&new.key));
         // Until it is known to be committed.
         self.open = true;
         let seq = self

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use wharf_domain::{
-    Attempt, ClientId, EventId, Timestamp, WebhookId,
-    stats::{AttemptMade, DAY, Queue, WebhookStats, periods},
+    Attempt, ClientId, EventId, Timestamp, Webhook, WebhookId,
+    stats::{AttemptMade, DAY, Queue, WebhookStats, periods, pulled_periods},
 };
 
 use crate::{
     Store, StoreError,
-    codec::{At, count},
+    codec::{self, At, count},
     sql,
     walk::{Pieces, Places, floor},
 };
@@ -45,7 +45,7 @@ impl Store {
         attempts.await.map_err(|error: sqlx::Error| self.error(error))
     }
 
-    /// What a webhook's attempts of the last hour and the last day come to, and what waits. Looks at the newest 20,000
+    /// What a webhook's attempts of the last hour and the last day come to, or how many events of one that is pulled came, and what waits. Looks at the newest 20,000
     /// events, or as many as it may take time for, and says so when there are more. `None`: this client has no such webhook.
     ///
     /// # Errors
@@ -59,10 +59,10 @@ impl Store {
         let stats = async {
             let mut connection = self.pool().begin().await?;
             let owned = query(sql::WEBHOOK).bind(client.0).bind(webhook.0);
-            if owned.fetch_optional(&mut *connection).await?.is_none() {
+            let Some(owned) = owned.fetch_optional(&mut *connection).await? else {
                 return Ok(None);
-            }
-            stats(&mut connection, webhook, now).await.map(Some)
+            };
+            stats(&mut connection, &codec::webhook(&owned)?, now).await.map(Some)
         };
         stats.await.map_err(|error: sqlx::Error| self.error(error))
     }
@@ -70,20 +70,27 @@ impl Store {
 
 async fn stats(
     connection: &mut SqliteConnection,
-    webhook: WebhookId,
+    webhook: &Webhook,
     now: Timestamp,
 ) -> Result<WebhookStats, sqlx::Error> {
-    let (attempts, sampled) = sample(connection, webhook, now - DAY).await?;
-    let (last_hour, last_day) = periods(&attempts, now);
+    let day_ago = now - DAY;
+    let ((last_hour, last_day), sampled) = if webhook.is_pulled() {
+        let read = |row: &SqliteRow| row.try_get::<At, _>(0).map(|at| at.0);
+        let (delivered, sampled) = sample(connection, sql::DELIVERED_SINCE, read, webhook.id, day_ago).await?;
+        (pulled_periods(&delivered, now), sampled)
+    } else {
+        let (attempts, sampled) = sample(connection, sql::ATTEMPTS_SINCE, made, webhook.id, day_ago).await?;
+        (periods(&attempts, now), sampled)
+    };
     let pending: u32 = query_scalar(sql::COUNT_PENDING)
-        .bind(webhook.0)
+        .bind(webhook.id.0)
         .bind(COUNTED + 1)
         .fetch_one(&mut *connection)
         .await?;
-    let oldest = query_scalar::<_, At>(sql::OLDEST_PENDING).bind(webhook.0);
+    let oldest = query_scalar::<_, At>(sql::OLDEST_PENDING).bind(webhook.id.0);
     let oldest = oldest.fetch_optional(connection).await?;
     Ok(WebhookStats {
-        webhook_id: webhook,
+        webhook_id: webhook.id,
         at: now,
         last_hour,
         last_day,
@@ -92,19 +99,22 @@ async fn stats(
     })
 }
 
-/// The attempts since `since` of the newest events, and whether there are others, which were not looked at.
-async fn sample(
+/// The attempts since `since` of the newest events, or whatever `statement` answers and `read` reads of them, and whether there are
+/// others, which were not looked at.
+async fn sample<T>(
     connection: &mut SqliteConnection,
+    statement: &'static str,
+    read: fn(&SqliteRow) -> Result<T, sqlx::Error>,
     webhook: WebhookId,
     since: Timestamp,
-) -> Result<(Vec<AttemptMade>, bool), sqlx::Error> {
+) -> Result<(Vec<T>, bool), sqlx::Error> {
     let (mut places, mut pieces) = (Places::ALL, Pieces::new(SAMPLE));
-    let mut attempts: Vec<AttemptMade> = Vec::new();
+    let mut found: Vec<T> = Vec::new();
     loop {
         let begun = Instant::now();
         let floor = floor(connection, webhook, places, None, pieces.size()).await?;
-        let room = SAMPLE.saturating_sub(count(attempts.len()));
-        let rows = query(sql::ATTEMPTS_SINCE)
+        let room = SAMPLE.saturating_sub(count(found.len()));
+        let rows = query(statement)
             .bind(webhook.0)
             .bind(places.before)
             .bind(floor.map_or(places.after, |floor| floor - 1))
@@ -115,17 +125,17 @@ async fn sample(
             .await?;
         let full = count(rows.len()) >= room;
         for row in &rows {
-            attempts.push(made(row)?);
+            found.push(read(row)?);
         }
         let goes_on = pieces.another(begun.elapsed());
         match floor {
-            _ if full => return Ok((attempts, true)),
-            None => return Ok((attempts, false)),
+            _ if full => return Ok((found, true)),
+            None => return Ok((found, false)),
             Some(floor) => places.before = floor,
         }
         // How old the events are that were not looked at says nothing: one that waited for days may have been delivered just now.
         if !goes_on {
-            return Ok((attempts, true));
+            return Ok((found, true));
         }
     }
 }

@@ -286,11 +286,12 @@ pub(crate) fn pending_event(row: &SqliteRow) -> Result<PendingEvent, sqlx::Error
     })
 }
 
-/// The same with the webhook before it, and the client as the tenth column.
+/// The same with the webhook before it, which is one that is pushed, and the client as the tenth column.
 pub(crate) fn recorded(row: &SqliteRow) -> Result<RecordedEvent, sqlx::Error> {
     Ok(RecordedEvent {
         client_id: ClientId(row.try_get(9)?),
         webhook_id: WebhookId(row.try_get(0)?),
+        is_pulled: false,
         event: pending_event(row)?,
     })
 }

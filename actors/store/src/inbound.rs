@@ -8,14 +8,15 @@ use std::{
 use bytes::Bytes;
 use sqlx::{SqliteConnection, query_scalar};
 use wharf_domain::{
-    ConnectionKey, EventId, EventKind, IncomingMessage, PendingEvent, WebhookId, message::MESSAGE_KEY_BYTES,
+    ConnectionKey, EventId, EventKind, EventStatus, IncomingMessage, PendingEvent, Timestamp, WebhookId,
+    message::MESSAGE_KEY_BYTES,
 };
 
 use crate::{
     Group, NewEvent, RecordedEvent, StoreError,
     bulk::{RECORD_INBOUND, Statement, chunks},
     codec::{At, count},
-    lines::Lines,
+    lines::{Lines, Taker},
     media, sql,
 };
 
@@ -48,24 +49,30 @@ impl Group<'_> {
 }
 
 /// A message whose number has a webhook.
-type Addressed<'m> = (&'m NewEvent, WebhookId);
+type Addressed<'m> = (&'m NewEvent, Taker);
 
 /// A message with the sequence that it gets if it is new.
 pub(crate) struct Numbered<'m> {
     pub(crate) new: &'m NewEvent,
-    pub(crate) webhook_id: WebhookId,
+    taker: Taker,
     pub(crate) sequence: i64,
     pub(crate) key: [u8; MESSAGE_KEY_BYTES],
 }
 
 impl<'m> Numbered<'m> {
-    pub(crate) fn new(new: &'m NewEvent, webhook_id: WebhookId, sequence: i64) -> Self {
+    pub(crate) fn new(new: &'m NewEvent, taker: Taker, sequence: i64) -> Self {
         Self {
             new,
-            webhook_id,
+            taker,
             sequence,
-            key: new.message.key(webhook_id),
+            key: new.message.key(taker.webhook_id),
         }
+    }
+
+    /// Nobody's answer is awaited for what is pulled: it counts as delivered when it is committed, unless it waits for its file.
+    fn delivered_at(&self) -> Option<Timestamp> {
+        let at_once = self.taker.is_pulled && self.new.message.awaited_media().is_none();
+        at_once.then_some(self.new.created_at)
     }
 }
 
@@ -79,11 +86,11 @@ async fn record<N: Borrow<NewEvent>>(
     let mut statuses = HashSet::new();
     for new in messages {
         let new: &NewEvent = new.borrow();
-        if let Some(webhook_id) = lines.webhook_for(connection, &new.key, &new.message).await?
+        if let Some(taker) = lines.webhook_for(connection, &new.key, &new.message).await?
             && !(new.message.event() == EventKind::Status
-                && is_old_news(connection, &mut statuses, &new.message, webhook_id).await?)
+                && is_old_news(connection, &mut statuses, &new.message, taker.webhook_id).await?)
         {
-            addressed.push((new, webhook_id));
+            addressed.push((new, taker));
         }
     }
     let mut recorded = Vec::with_capacity(addressed.len());
@@ -127,7 +134,7 @@ async fn record_chunk(
 ) -> Result<(), sqlx::Error> {
     let numbered: Vec<Numbered<'_>> = chunk
         .iter()
-        .map(|&(new, webhook_id)| Numbered::new(new, webhook_id, lines.next_sequence(&new.key)))
+        .map(|&(new, taker)| Numbered::new(new, taker, lines.next_sequence(&new.key)))
         .collect();
     let (made, last_seq) = insert(connection, &numbered).await?;
     if made < chunk.len() {
@@ -158,9 +165,9 @@ async fn one_by_one(
     chunk: &[Addressed<'_>],
     recorded: &mut Vec<RecordedEvent>,
 ) -> Result<(), sqlx::Error> {
-    for &(new, webhook_id) in chunk {
+    for &(new, taker) in chunk {
         let sequence = lines.next_sequence(&new.key);
-        let numbered = Numbered::new(new, webhook_id, sequence);
+        let numbered = Numbered::new(new, taker, sequence);
         let (made, seq) = insert(connection, std::slice::from_ref(&numbered)).await?;
         if made == 1 {
             recorded.push(event(&numbered, seq));
@@ -194,10 +201,14 @@ async fn insert(connection: &mut SqliteConnection, numbered: &[Numbered<'_>]) ->
 
 /// Binds the columns of an event's row.
 pub(crate) fn bind_event<'q>(statement: Statement<'q>, numbered: &'q Numbered<'_>) -> Statement<'q> {
-    let new = numbered.new;
+    let (new, delivered_at) = (numbered.new, numbered.delivered_at());
+    let status = match delivered_at {
+        Some(_) => EventStatus::Delivered,
+        None => EventStatus::Pending,
+    };
     statement
         .bind(new.id.0)
-        .bind(numbered.webhook_id.0)
+        .bind(numbered.taker.webhook_id.0)
         .bind(new.key.client_id.0)
         .bind(numbered.sequence)
         .bind(At(new.created_at))
@@ -206,6 +217,8 @@ pub(crate) fn bind_event<'q>(statement: Statement<'q>, numbered: &'q Numbered<'_
         .bind(new.message.sender.as_str())
         .bind(new.message.message_id.as_str())
         .bind(new.payload.as_str())
+        .bind(status.as_str())
+        .bind(delivered_at.map(At))
 }
 
 /// The event of a message, at its place in the order of arrival.
@@ -213,7 +226,8 @@ pub(crate) fn event(numbered: &Numbered<'_>, seq: i64) -> RecordedEvent {
     let new = numbered.new;
     RecordedEvent {
         client_id: new.key.client_id,
-        webhook_id: numbered.webhook_id,
+        webhook_id: numbered.taker.webhook_id,
+        is_pulled: numbered.taker.is_pulled,
         event: PendingEvent {
             id: EventId(new.id.0),
             seq,

@@ -19,10 +19,18 @@ const REMEMBERED: usize = 16 * 1024;
 /// Events that are not in the list of events yet, at the most: whoever reads a webhook's events goes over all of them.
 const UNLISTED: i64 = 1024;
 
+/// The webhook that takes an event.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taker {
+    pub(crate) webhook_id: WebhookId,
+    /// Whether nothing of it is sent anywhere.
+    pub(crate) is_pulled: bool,
+}
+
 /// A number with a live webhook.
 #[derive(Debug, Clone, Copy)]
 struct Line {
-    webhook_id: WebhookId,
+    webhook: Taker,
     /// What it is told of.
     events: EventKinds,
     /// Of which chats.
@@ -44,9 +52,9 @@ pub(crate) struct Lines {
 
 impl Line {
     /// The webhook, if it wants this; it always wants its own tests.
-    fn taker(&self, message: &IncomingMessage) -> Option<WebhookId> {
+    fn taker(&self, message: &IncomingMessage) -> Option<Taker> {
         let wanted = self.events.contains(message.event()) && self.chats.take(&message.chat);
-        (wanted || is_test_chat(&message.chat)).then_some(self.webhook_id)
+        (wanted || is_test_chat(&message.chat)).then_some(self.webhook)
     }
 }
 
@@ -75,7 +83,7 @@ impl Lines {
         connection: &mut SqliteConnection,
         key: &ConnectionKey,
         message: &IncomingMessage,
-    ) -> Result<Option<WebhookId>, sqlx::Error> {
+    ) -> Result<Option<Taker>, sqlx::Error> {
         let line = self.line(connection, key).await?;
         Ok(line.and_then(|line| line.taker(message)))
     }
@@ -93,7 +101,7 @@ impl Lines {
     }
 
     /// The same, if it can be said without asking the database.
-    pub(crate) fn known_taker(&self, key: &ConnectionKey, message: &IncomingMessage) -> Option<WebhookId> {
+    pub(crate) fn known_taker(&self, key: &ConnectionKey, message: &IncomingMessage) -> Option<Taker> {
         self.known.get(key).copied().flatten()?.taker(message)
     }
 
@@ -108,7 +116,10 @@ impl Lines {
         let row = of_number(sql::LINE, key).fetch_optional(connection).await?;
         let read = |row: sqlx::sqlite::SqliteRow| {
             Ok::<_, sqlx::Error>(Line {
-                webhook_id: WebhookId(row.try_get(0)?),
+                webhook: Taker {
+                    webhook_id: WebhookId(row.try_get(0)?),
+                    is_pulled: row.try_get(4)?,
+                },
                 sequence: row.try_get(1)?,
                 events: codec::events(&row)?,
                 chats: codec::chats(&row)?,

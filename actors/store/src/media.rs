@@ -1,7 +1,7 @@
 //! Files that messages came with: which are to be downloaded, which are kept, and until when.
 //!
 //! The row is made with its event, in one commit, and the event waits ([`AWAITS_MEDIA`]) until [`Group::end_media`] says
-//! what became of the download: that commit makes the event due, and its payload final.
+//! what became of the download: that commit makes the event due, or delivered if it is pulled, and its payload final.
 
 use sqlx::{Row, SqliteConnection, query, query_scalar, sqlite::SqliteRow};
 use uuid::Uuid;
@@ -183,13 +183,17 @@ impl Store {
 }
 
 impl Group<'_> {
-    /// Ends a download: its event goes out, with what became of it. `None` when no event waits for it any more, or the
-    /// download had ended before.
+    /// Ends a download at `now`: its event goes out, with what became of it. `None` when no event waits for it any more, the
+    /// download had ended before, or the event is pulled and counts as delivered from now on.
     ///
     /// # Errors
     /// As every write.
-    pub async fn end_media(&mut self, outcome: &MediaOutcome) -> Result<Option<RecordedEvent>, StoreError> {
-        let result = end(self.enter()?, outcome).await;
+    pub async fn end_media(
+        &mut self,
+        outcome: &MediaOutcome,
+        now: Timestamp,
+    ) -> Result<Option<RecordedEvent>, StoreError> {
+        let result = end(self.enter()?, outcome, now).await;
         self.leave(result)
     }
 
@@ -277,7 +281,11 @@ async fn keep(connection: &mut SqliteConnection, new: &NewEvent) -> Result<(), s
         .map(|_| ())
 }
 
-async fn end(connection: &mut SqliteConnection, outcome: &MediaOutcome) -> Result<Option<RecordedEvent>, sqlx::Error> {
+async fn end(
+    connection: &mut SqliteConnection,
+    outcome: &MediaOutcome,
+    now: Timestamp,
+) -> Result<Option<RecordedEvent>, sqlx::Error> {
     let (state, size, error) = match outcome.result {
         Ok(size) => ("kept", Some(i64::try_from(size).unwrap_or(i64::MAX)), None),
         Err(error) => ("failed", None, Some(error.as_str())),
@@ -297,9 +305,13 @@ async fn end(connection: &mut SqliteConnection, outcome: &MediaOutcome) -> Resul
         .bind(outcome.id.0)
         .bind(At(AWAITS_MEDIA))
         .bind(outcome.payload.as_deref())
+        .bind(At(now))
         .fetch_optional(connection)
         .await?;
-    row.as_ref().map(recorded).transpose()
+    match row {
+        Some(row) if !row.try_get::<bool, _>(10)? => recorded(&row).map(Some),
+        _ => Ok(None),
+    }
 }
 
 fn due(row: &SqliteRow) -> Result<DueMedia, sqlx::Error> {

@@ -212,6 +212,9 @@ async fn renew(
     if deleted {
         return Ok(Renewal::WebhookDeleted);
     }
+    if found.try_get(4)? {
+        return Ok(Renewal::Pulled);
+    }
     if !active {
         return Ok(Renewal::Inactive);
     }

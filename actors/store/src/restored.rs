@@ -40,7 +40,7 @@ pub struct Restored {
 
 impl Group<'_> {
     /// Makes a database that was put back harmless. No number connects by itself: with old ratchets it would spoil what its contacts have.
-    /// Nothing that waited is sent, since it may have been sent. Webhooks are switched off unless they are to `stay`. Sequences and
+    /// Nothing that waited is sent, since it may have been sent. Webhooks that are pushed are switched off unless they are to `stay`. Sequences and
     /// clients' ids that may have been given out since are not given out again, and each place of before, for who pulls, is gone.
     /// Deletions that were under way stay so. It does no harm twice.
     ///

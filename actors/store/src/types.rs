@@ -299,6 +299,8 @@ pub struct RecordedEvent {
     pub client_id: ClientId,
     /// The webhook it goes to.
     pub webhook_id: WebhookId,
+    /// Whether nothing of that is sent anywhere: no delivery is to hear of it.
+    pub is_pulled: bool,
     /// The event, ready for its first attempt.
     pub event: PendingEvent,
 }
@@ -319,6 +321,8 @@ pub enum Renewal {
     NotFound,
     /// It was delivered already; only `force` sends it again.
     Delivered,
+    /// Nothing of its webhook is sent anywhere.
+    Pulled,
     /// Its webhook is switched off.
     Inactive,
     /// Its webhook was deleted.

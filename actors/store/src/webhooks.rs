@@ -17,7 +17,7 @@ use crate::{
 const WITH_DELETION: u32 = 100;
 
 impl Group<'_> {
-    /// Registers a webhook. `None`: this client has one for this number, or a connection or webhook for the same account in
+    /// Registers a webhook, which is pulled where it has no URL. `None`: this client has one for this number, or a connection or webhook for the same account in
     /// its other way of writing ([`crate::Store::written_as`]): events of the one would never reach the other. The values were checked before (`https`,
     /// budget, size of the metadata); the database refuses a budget outside 1 to 20 too.
     ///
@@ -28,7 +28,7 @@ impl Group<'_> {
         &mut self,
         id: WebhookId,
         key: &ConnectionKey,
-        url: &str,
+        url: Option<&str>,
         max_retries: u32,
         is_active: bool,
         metadata: Option<&Metadata>,

@@ -13,6 +13,7 @@ mod media;
 mod openapi;
 mod people;
 mod pictures;
+mod pulled;
 mod requests;
 mod room;
 mod sending;

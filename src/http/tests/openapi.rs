@@ -11,7 +11,7 @@ use std::{
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Value, json};
 use wharf_domain::{
-    ChatKind, ConnectionStatus, EventKind, EventStatus, Ordering as Order, Recovery, SendStatus,
+    ChatKind, ConnectionStatus, DeliveryMode, EventKind, EventStatus, Ordering as Order, Recovery, SendStatus,
     action::{self, EPHEMERAL_SECONDS, MemberAddMode, PARTICIPANTS_MAX, READ_MAX},
     message::{CallState, MediaError, MessageKind, PresenceState},
     outgoing::{CONTACTS_MAX, FileType, MENTIONS_MAX, POLL_OPTIONS, RECIPIENTS_MAX},
@@ -290,6 +290,14 @@ fn words_and_numbers_are_those_of_the_program() {
         (
             "MessageWithPart/properties/type",
             json!(FileType::ALL.map(FileType::as_str)),
+        ),
+        (
+            "Webhook/properties/delivery",
+            json!(DeliveryMode::ALL.map(DeliveryMode::as_str)),
+        ),
+        (
+            "NewWebhook/properties/delivery",
+            json!(DeliveryMode::ALL.map(DeliveryMode::as_str)),
         ),
         ("Webhook/properties/ordering", json!(Order::ALL.map(Order::as_str))),
         (

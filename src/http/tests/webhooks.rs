@@ -27,6 +27,7 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
         "id",
         "client_id",
         "phone_number",
+        "delivery",
         "webhook_url",
         "is_active",
         "status",
@@ -51,13 +52,16 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
         "secret",
     ];
     assert_eq!(webhook.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
-    assert_eq!(webhook["hub_signature"], false);
+    assert_eq!(
+        (&webhook["delivery"], &webhook["hub_signature"]),
+        (&json!("push"), &json!(false))
+    );
     assert_eq!(webhook["events"], json!(["message"]));
     assert_eq!(webhook["chats"], json!(["person", "group"]));
     let shown = facade.ask("GET", &format!("/api/webhooks/{ID}")).send().await.json();
     assert_eq!(
         shown.as_object().unwrap().keys().collect::<Vec<_>>(),
-        keys[..24],
+        keys[..25],
         "no secret"
     );
 }

@@ -1,8 +1,8 @@
 -- One message as an event, a redelivery makes none: a whole transaction. See record_inbound.sql.
 BEGIN IMMEDIATE;
 
-INSERT INTO webhook_events (id, webhook_id, client_id, sequence, created_at, message_key, chat, sender, message_id, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO webhook_events (id, webhook_id, client_id, sequence, created_at, message_key, chat, sender, message_id, payload, status, delivered_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (message_key) DO NOTHING
 RETURNING seq;
 

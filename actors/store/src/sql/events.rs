@@ -79,7 +79,7 @@ macro_rules! matching {
 
 statements! {
     LINE = "SELECT w.id, coalesce((SELECT s.last FROM number_sequences s \
-            WHERE s.client_id = w.client_id AND s.phone_number = w.phone_number), 0), w.events, w.chats \
+            WHERE s.client_id = w.client_id AND s.phone_number = w.phone_number), 0), w.events, w.chats, w.webhook_url IS NULL \
         FROM whatsapp_webhooks w WHERE w.client_id = $1 AND w.phone_number = $2 AND w.deleted_at IS NULL";
     WANTED = "SELECT w.events, w.chats FROM whatsapp_webhooks w \
         WHERE w.client_id = $1 AND w.phone_number = $2 AND w.deleted_at IS NULL";
@@ -131,6 +131,11 @@ statements! {
          CROSS JOIN webhook_events e ON e.seq = s.seq \
          CROSS JOIN whatsapp_webhook_attempts a ON a.event_seq = s.seq \
          WHERE a.started_at >= $5 LIMIT $6"
+    );
+    DELIVERED_SINCE = concat!(
+        "SELECT e.delivered_at FROM (", listed_places!(), " LIMIT $4) s \
+         CROSS JOIN webhook_events e ON e.seq = s.seq \
+         WHERE e.delivered_at >= $5 LIMIT $6"
     );
     COUNT_PENDING = "SELECT count(*) FROM (SELECT 1 FROM webhook_events \
         WHERE webhook_id = $1 AND status = 'pending' LIMIT $2) AS s";
@@ -215,7 +220,7 @@ statements! {
             AND EXISTS (SELECT 1 FROM whatsapp_webhooks w WHERE w.id = $1 AND w.deleted_at IS NULL) \
         RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload, client_id";
     EVENT_TO_RENEW = "SELECT e.status, w.is_active, w.deleted_at IS NOT NULL, \
-            e.status = 'pending' AND e.next_retry_at IS NOT DISTINCT FROM $3 \
+            e.status = 'pending' AND e.next_retry_at IS NOT DISTINCT FROM $3, w.webhook_url IS NULL \
         FROM webhook_events e JOIN whatsapp_webhooks w ON w.id = e.webhook_id \
         WHERE e.id = $2 AND e.client_id = $1";
     RENEW_EVENT = "UPDATE webhook_events \

@@ -9,9 +9,14 @@ statements! {
     END_MEDIA = "UPDATE whatsapp_media \
         SET state = $2, size = coalesce($3, size), error = $4, expires_at = coalesce($5, expires_at), due_at = NULL, sealed = NULL \
         WHERE id = $1 AND state = 'pending'";
-    RELEASE_EVENT = "UPDATE webhook_events SET next_retry_at = NULL, payload = coalesce($3, payload) \
-        WHERE id = $1 AND status = 'pending' AND next_retry_at = $2 \
-        RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload, client_id";
+    // Nobody's answer is awaited for what is pulled.
+    RELEASE_EVENT = "UPDATE webhook_events AS e SET next_retry_at = NULL, payload = coalesce($3, e.payload), \
+            status = CASE WHEN w.webhook_url IS NULL THEN 'delivered' ELSE 'pending' END, \
+            delivered_at = CASE WHEN w.webhook_url IS NULL THEN $4 END \
+        FROM whatsapp_webhooks w \
+        WHERE e.id = $1 AND e.status = 'pending' AND e.next_retry_at = $2 AND w.id = e.webhook_id \
+        RETURNING webhook_id, id, seq, sequence, chat, attempt_count, budget_start, next_retry_at, payload, client_id, \
+            status = 'delivered'";
     POSTPONE_MEDIA = "UPDATE whatsapp_media SET attempts = $2, due_at = $3, sealed = coalesce($4, sealed) \
         WHERE id = $1 AND state = 'pending'";
     MEDIA = "SELECT state, size, mime_type, sha256, expires_at, error FROM whatsapp_media WHERE id = $2 AND client_id = $1";

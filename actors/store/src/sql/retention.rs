@@ -10,10 +10,10 @@ macro_rules! is_empty {
 }
 
 /// That event e is old enough to go: it came long ago, and nobody has tried it for as long. One that waited for weeks and failed
-/// today is there tomorrow.
+/// today is there tomorrow; so is one that is pulled, and waited for its file.
 macro_rules! is_old {
     () => {
-        " ((+e.status = 'delivered' AND e.created_at < $2 AND NOT EXISTS \
+        " ((+e.status = 'delivered' AND e.created_at < $2 AND (e.attempt_count > 0 OR e.delivered_at < $2) AND NOT EXISTS \
             (SELECT 1 FROM whatsapp_webhook_attempts a WHERE a.event_seq = e.seq AND a.started_at >= $2)) \
          OR (+e.status = 'failed' AND e.created_at < $3 AND NOT EXISTS \
             (SELECT 1 FROM whatsapp_webhook_attempts a WHERE a.event_seq = e.seq AND a.started_at >= $3)))"

@@ -15,7 +15,7 @@ statements! {
     );
     WEBHOOK = concat!("SELECT ", webhook_columns!(), " FROM whatsapp_webhooks WHERE id = $2 AND client_id = $1");
     WEBHOOKS_WITH_WORK = "SELECT w.id FROM whatsapp_webhooks w \
-        WHERE w.client_id = $1 AND w.deleted_at IS NULL AND w.is_active AND (EXISTS \
+        WHERE w.client_id = $1 AND w.deleted_at IS NULL AND w.is_active AND w.webhook_url IS NOT NULL AND (EXISTS \
             (SELECT 1 FROM webhook_events e WHERE e.webhook_id = w.id AND e.status = 'pending') \
             OR (w.recovery = 'auto' AND EXISTS (SELECT 1 FROM webhook_events e \
                 WHERE e.webhook_id = w.id AND e.status = 'failed' AND e.next_retry_at IS NOT NULL)))";
@@ -50,7 +50,7 @@ statements! {
     );
     DEACTIVATE_ALL = concat!(
         "UPDATE whatsapp_webhooks SET is_active = false, last_error = $2, updated_at = $1 \
-         WHERE is_active AND deleted_at IS NULL RETURNING ",
+         WHERE is_active AND deleted_at IS NULL AND webhook_url IS NOT NULL RETURNING ",
         webhook_columns!()
     );
     // Nobody is shown what its owner kept in it; an attempt that begins just now has its headers and secrets.

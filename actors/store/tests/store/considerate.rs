@@ -83,7 +83,7 @@ on_every_database! {
         let shown = db.reread(&webhook).await;
         assert_eq!((&shown.headers, shown.updated_at), (&names, later(1)));
         let sealed = db.store.sealed_headers(client.id, webhook.id).await.unwrap();
-        assert_eq!(sealed, Some((webhook.webhook_url.clone(), b"sealed".to_vec())));
+        assert_eq!(sealed, Some((webhook.webhook_url.clone().unwrap(), b"sealed".to_vec())));
         assert_eq!(db.store.any_headers().await.unwrap(), Some((webhook.id, b"sealed".to_vec())));
         assert_eq!(db.store.sealed_headers(other.id, webhook.id).await.unwrap(), None);
         let gone = db.write(async |group| {
@@ -96,8 +96,9 @@ on_every_database! {
 
     async fn a_webhook_is_switched_off_with_a_reason(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
+        let url = webhook.webhook_url.as_deref().unwrap();
         let off = async |group: &mut wharf_store::Group<'_>, client| {
-            group.deactivate_webhook(client, webhook.id, &webhook.webhook_url, "gone", later(1)).await
+            group.deactivate_webhook(client, webhook.id, url, "gone", later(1)).await
         };
         let other = db.client("other").await;
         assert!(db.write(async |group| off(group, other.id).await).await.is_none());
@@ -110,7 +111,7 @@ on_every_database! {
         let url = Some("https://elsewhere.example/hook".to_owned());
         let patch = WebhookPatch { webhook_url: url, ..Default::default() };
         db.write(async |group| group.update_webhook(client.id, webhook.id, &patch, NOW).await).await.unwrap();
-        let old = &webhook.webhook_url;
+        let old = webhook.webhook_url.as_deref().unwrap();
         let off = db.write(async |group| group.deactivate_webhook(client.id, webhook.id, old, "gone", later(1)).await);
         assert!(off.await.is_none());
         let after = db.reread(&webhook).await;
@@ -120,7 +121,7 @@ on_every_database! {
     async fn why_a_webhook_was_switched_off_outlives_attempts_that_end_later(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
         let events = db.events(&webhook, &["a", "b", "c", "d"]).await;
-        let url = &webhook.webhook_url;
+        let url = webhook.webhook_url.as_deref().unwrap();
         db.write(async |group| group.deactivate_webhook(client.id, webhook.id, url, "gone", later(1)).await).await.unwrap();
         for (late, at) in [(postponed(&webhook, &events[0], 9), 2), (delivered(&webhook, &events[1]), 3)] {
             db.outcomes(&[AttemptOutcome { finished_at: later(at), ..late }]).await;

@@ -123,8 +123,12 @@ impl Database {
     }
 
     pub async fn webhook(&mut self, key: &ConnectionKey) -> Webhook {
+        self.webhook_to(key, Some("https://example.com/hook")).await
+    }
+
+    /// One that is pulled where it has no URL.
+    pub async fn webhook_to(&mut self, key: &ConnectionKey, url: Option<&str>) -> Webhook {
         let id = WebhookId(self.uuid());
-        let url = "https://example.com/hook";
         self.write(async |group| group.register_webhook(id, key, url, 3, true, None, NOW).await)
             .await
             .unwrap()

@@ -33,6 +33,7 @@ mod outgoing;
 mod plans;
 mod polls;
 mod pull;
+mod pulled;
 mod renewals;
 mod restored;
 mod retention;

@@ -43,7 +43,7 @@ async fn record(db: &mut Database, new: &[NewEvent]) -> Vec<PendingEvent> {
 }
 
 async fn end(db: &mut Database, outcome: MediaOutcome) -> Option<PendingEvent> {
-    let ended = db.write(async |group| group.end_media(&outcome).await).await;
+    let ended = db.write(async |group| group.end_media(&outcome, later(30)).await).await;
     ended.map(|recorded| recorded.event)
 }
 

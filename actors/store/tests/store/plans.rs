@@ -53,7 +53,7 @@ const MAY_SCAN: [(&str, &str); 22] = [
 
 /// What a plan may scan: rows that the statement brought along itself, by the name that they have there. In another statement
 /// the name may be a table's.
-const OWN_ROWS: [(&str, &str); 19] = [
+const OWN_ROWS: [(&str, &str); 20] = [
     ("RECORD_INBOUND", "m"),
     ("RECORD_INBOUND", "s"),
     ("RECORD_OUTCOMES", "a"),
@@ -69,6 +69,7 @@ const OWN_ROWS: [(&str, &str); 19] = [
     ("DUE_HEADS", "heads"),
     ("DUE_MEDIA", "c"),
     ("ATTEMPTS_SINCE", "s"),
+    ("DELIVERED_SINCE", "s"),
     ("FAILED_STEP", "s"),
     ("WEIGH_CLIENT_EVENTS", "f"),
     ("PURGE_CLIENT_EVENTS", "f"),

@@ -327,6 +327,14 @@ async fn events_go_on(db: &mut Database, version: i64) {
     let listed = db.store.events(ClientId(1), id, &all).await.unwrap().unwrap().events;
     assert_eq!(listed.len(), if version >= 12 { 6 } else { 5 }, "{version}: each once");
     assert_eq!(listed[0].id, new.id, "{version}: the newest first");
+
+    let pulled = db.webhook_to(&key(ClientId(1), "5511666666666"), None).await;
+    let new = db.events(&pulled, &["c"]).await.remove(0);
+    assert_eq!(
+        db.event(&pulled, new.id).await.status,
+        EventStatus::Delivered,
+        "{version}: a webhook needs no URL any more"
+    );
 }
 
 /// Connections are what they were, with their keys.

@@ -13,11 +13,11 @@ on_every_database! {
         let number = key(client.id, "5511888888888");
         let made = db
             .write(async |group| {
-                group.register_webhook(id, &number, "https://a.example/x", 20, false, Some(&metadata), NOW).await
+                group.register_webhook(id, &number, Some("https://a.example/x"), 20, false, Some(&metadata), NOW).await
             })
             .await
             .unwrap();
-        assert_eq!((made.id, made.key(), made.webhook_url.as_str()), (id, number, "https://a.example/x"));
+        assert_eq!((made.id, made.key(), made.webhook_url.as_deref()), (id, number, Some("https://a.example/x")));
         assert_eq!((made.is_active, made.status, made.max_retries), (false, WebhookStatus::Inactive, 20));
         assert_eq!((made.failure_count, made.last_error.clone()), (0, None));
         assert_eq!((made.created_at, made.updated_at, made.deleted_at), (NOW, NOW, None));
@@ -33,7 +33,7 @@ on_every_database! {
         let id = WebhookId(db.uuid());
         let register = async |db: &mut Database| {
             let number = webhook.key();
-            db.write(async |group| group.register_webhook(id, &number, "https://b.example", 1, true, None, later(1)).await)
+            db.write(async |group| group.register_webhook(id, &number, Some("https://b.example"), 1, true, None, later(1)).await)
                 .await
         };
         assert_eq!(register(db).await, None);
@@ -49,7 +49,7 @@ on_every_database! {
         let webhook = db.webhook(&key(client.id, without)).await;
         let register = async |db: &mut Database, client: &ClientId, number| {
             let (id, number) = (WebhookId(db.uuid()), key(*client, number));
-            db.write(async |group| group.register_webhook(id, &number, "https://b.example", 1, true, None, NOW).await)
+            db.write(async |group| group.register_webhook(id, &number, Some("https://b.example"), 1, true, None, NOW).await)
                 .await
                 .is_some()
         };
@@ -93,7 +93,7 @@ on_every_database! {
             let id = WebhookId(db.uuid());
             let number = key(owner, "5511888888888");
             let error = db
-                .try_write(async |group| group.register_webhook(id, &number, "https://x", max_retries, true, None, NOW).await)
+                .try_write(async |group| group.register_webhook(id, &number, Some("https://x"), max_retries, true, None, NOW).await)
                 .await
                 .unwrap_err();
             assert!(matches!(error, StoreError::Rejected(_)), "{error}");
@@ -114,7 +114,7 @@ on_every_database! {
         let mut expected = webhook.clone();
         for (seconds, patch) in (1..).zip(patches) {
             expected.updated_at = later(seconds);
-            expected.webhook_url = patch.webhook_url.clone().unwrap_or(expected.webhook_url);
+            expected.webhook_url = patch.webhook_url.clone().or(expected.webhook_url);
             expected.max_retries = patch.max_retries.unwrap_or(expected.max_retries);
             expected.is_active = patch.is_active.unwrap_or(expected.is_active);
             expected.metadata = patch.metadata.clone().unwrap_or(expected.metadata);

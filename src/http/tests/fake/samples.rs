@@ -28,10 +28,8 @@ pub(super) fn webhook(client_id: ClientId, new: NewWebhook) -> Webhook {
 }
 
 pub(super) fn with_secret(webhook: Webhook) -> WebhookWithSecret {
-    WebhookWithSecret {
-        webhook,
-        secret: Secret::new(&[0; 32]),
-    }
+    let secret = (!webhook.is_pulled()).then(|| Secret::new(&[0; 32]));
+    WebhookWithSecret { webhook, secret }
 }
 
 pub(super) fn connection(phone_number: PhoneNumber) -> Connection {
