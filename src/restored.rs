@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use wharf_actors::clock::now;
-use wharf_domain::{Client, ClientId, Connection};
+use wharf_domain::{Client, ClientId, Connection, Webhook};
 use wharf_store::{Restored, Store, StoreOptions};
 
 use crate::clients::{self, ClientsError};
@@ -66,21 +66,25 @@ impl Report {
         let number = |client: ClientId, number: &str| json!({ "client_id": client, "phone_number": number });
         let disconnected = self.done.disconnected.iter();
         let being_deleted = self.being_deleted.iter();
-        let switched_off = self.done.switched_off.iter().map(|webhook| {
-            json!({
-                "client_id": webhook.client_id,
-                "id": webhook.id,
-                "phone_number": webhook.phone_number,
-                "webhook_url": webhook.webhook_url,
-            })
-        });
+        let shown = |webhooks: &[Webhook]| -> Vec<_> {
+            let webhooks = webhooks.iter().map(|webhook| {
+                json!({
+                    "client_id": webhook.client_id,
+                    "id": webhook.id,
+                    "phone_number": webhook.phone_number,
+                    "webhook_url": webhook.webhook_url,
+                })
+            });
+            webhooks.collect()
+        };
         let report = json!({
             "last_used_at": self.done.last_used_at,
             "clients": self.clients,
             "clients_being_removed": self.removed,
             "disconnected": disconnected.map(|key| number(key.client_id, key.phone_number.as_str())).collect::<Vec<_>>(),
             "being_deleted": being_deleted.map(|row| number(row.client_id, row.phone_number.as_str())).collect::<Vec<_>>(),
-            "webhooks_switched_off": switched_off.collect::<Vec<_>>(),
+            "webhooks_switched_off": shown(&self.done.switched_off),
+            "webhooks_pulled": shown(&self.done.pulled),
             "messages_ended": self.done.messages,
         });
         Ok(serde_json::to_string(&report)?)
@@ -115,18 +119,26 @@ impl Report {
             ),
             numbers.map(|it| line(it.client_id, it.phone_number.as_str())).collect(),
         );
-        let webhooks = done.switched_off.iter();
+        let webhooks = |of: &[Webhook]| {
+            let line = |it: &Webhook| {
+                let url = it.webhook_url.as_deref().unwrap_or("pulled");
+                line(it.client_id, &format!("{} {url}", it.phone_number))
+            };
+            of.iter().map(line).collect()
+        };
         part(
             format!(
                 "webhooks switched off, {}: delete and change what was deleted and changed since, switch the others on (is_active)",
                 done.switched_off.len()
             ),
-            webhooks
-                .map(|it| {
-                    let url = it.webhook_url.as_deref().unwrap_or_default();
-                    line(it.client_id, &format!("{} {url}", it.phone_number))
-                })
-                .collect(),
+            webhooks(&done.switched_off),
+        );
+        part(
+            format!(
+                "webhooks that are pulled and stay, {}: delete what was deleted since",
+                done.pulled.len()
+            ),
+            webhooks(&done.pulled),
         );
         let numbers = self.being_deleted.iter();
         let numbers = numbers.map(|it| line(it.client_id, it.phone_number.as_str()));

@@ -90,9 +90,10 @@ pub(super) fn merge(sources: &Sources) -> Result<(Figment, Vec<String>), ConfigE
     }
     errors.extend(layers.iter().flat_map(|layer| unknown(layer, &known)));
     // Something else in the place of a section would hide its keys.
-    let sections = |layer: &Layer| layer.values.values().all(|value| value.as_dict().is_some());
-    let readable = layers.into_iter().filter(sections);
-    Ok((readable.fold(Figment::from(built_in), Figment::merge), errors))
+    for layer in &mut layers {
+        layer.values.retain(|_, value| value.as_dict().is_some());
+    }
+    Ok((layers.into_iter().fold(Figment::from(built_in), Figment::merge), errors))
 }
 
 fn parse(name: &str, text: &str) -> Result<Layer, ConfigError> {

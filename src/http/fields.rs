@@ -81,9 +81,19 @@ impl Fields {
         name: &'static str,
         read: impl FnOnce(&'static str, Value) -> Result<T, InvalidField>,
     ) -> Result<T, Refused> {
+        self.required_or(name, "is missing", read)
+    }
+
+    /// The same; `missing` is said where it is not.
+    pub(super) fn required_or<T>(
+        &mut self,
+        name: &'static str,
+        missing: &str,
+        read: impl FnOnce(&'static str, Value) -> Result<T, InvalidField>,
+    ) -> Result<T, Refused> {
         match self.take(name) {
             Some(value) => self.keep(read(name, value)),
-            None => self.keep(Err(InvalidField::new(name, "is missing"))),
+            None => self.keep(Err(InvalidField::new(name, missing))),
         }
     }
 
@@ -332,20 +342,12 @@ pub(super) fn overlap_hours(_name: &'static str, value: Value) -> Result<u32, In
     webhook::check_overlap_hours(integer(&value).unwrap_or(NO_NUMBER))
 }
 
-/// A client's own object.
-pub(super) fn metadata(name: &'static str, value: Value) -> Result<Option<Metadata>, InvalidField> {
-    match value {
-        Value::Object(object) => Metadata::new(&object).map(Some),
-        _ => Err(InvalidField::new(name, "must be an object")),
-    }
-}
-
-/// A client's own object, or null to clear it.
+/// A client's own object, or null for none.
 pub(super) fn metadata_or_null(name: &'static str, value: Value) -> Result<Option<Metadata>, InvalidField> {
     match value {
         Value::Null => Ok(None),
         Value::Object(object) => Metadata::new(&object).map(Some),
-        _ => Err(InvalidField::new(name, "must be an object, or null to clear it")),
+        _ => Err(InvalidField::new(name, "must be an object, or null for none")),
     }
 }
 

@@ -214,10 +214,6 @@ impl Feed {
                 }
                 () = tokio::time::sleep_until(until) => return Err(Gone),
                 () = tokio::time::sleep_until(self.silent_since + self.keep_alive) => {
-                    // Whose token was taken away hears nothing more, not even this.
-                    if !is_theirs(&self.desk, self.client, self.token).await {
-                        return Err(Gone);
-                    }
                     return self.hand_over(sse::Event::default().comment("")).await;
                 }
             }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use warp::http::StatusCode;
 use wharf_actors::NewWebhook;
 use wharf_domain::{
-    DeliveryMode, InvalidField, Metadata, WebhookId,
+    DeliveryMode, InvalidField, WebhookId,
     webhook::{DEFAULT_OVERLAP_HOURS, WebhookPatch},
 };
 
@@ -32,6 +32,8 @@ pub(super) const PUSHED_ONLY: [&str; 10] = [
     "recovery",
     "headers",
 ];
+/// What is said where there is none.
+const NO_URL: &str = "is missing; to pull events instead of having them posted, say \"delivery\": \"pull\"";
 const OF_PUSHED: &str = "belongs to webhooks that are pushed, and this one is pulled: leave it out";
 
 /// `POST /api/webhooks/register`
@@ -44,9 +46,10 @@ pub(super) async fn register(call: Call) -> Answer {
             refuse_of_pushed(&mut body);
             body.optional("webhook_url", no_url).map(|_| None)
         }
-        _ => body.required("webhook_url", url).map(Some),
+        Ok(_) => body.required_or("webhook_url", NO_URL, url).map(Some),
+        Err(_) => body.optional("webhook_url", url).map(|_| None),
     };
-    let asked = settings(&mut body, fields::metadata);
+    let asked = settings(&mut body);
     body.finish()?;
     let defaults = NewWebhook::pulled(phone_number?);
     let asked = asked?;
@@ -88,16 +91,14 @@ pub(super) async fn update(call: Call) -> Answer {
     let id = webhook_id(&call)?;
     let mut body = Fields::parse(&call.body)?;
     body.absent("delivery", "cannot be changed: delete the webhook and register it anew");
-    // One that cannot be read is not changed either.
     if ["webhook_url"].iter().chain(&PUSHED_ONLY).any(|name| body.has(name))
-        && let Ok(webhook) = call.desk.webhook(call.client, id).await
-        && webhook.is_pulled()
+        && call.desk.webhook(call.client, id).await?.is_pulled()
     {
         let url = "cannot be given to a webhook that is pulled: delete it and register it anew";
         body.absent("webhook_url", url);
         refuse_of_pushed(&mut body);
     }
-    let patch = settings(&mut body, fields::metadata_or_null);
+    let patch = settings(&mut body);
     body.finish()?;
     let patch = patch?;
     json(StatusCode::OK, &call.desk.update_webhook(call.client, id, patch).await?)
@@ -142,15 +143,12 @@ pub(super) async fn test(call: Call) -> Answer {
     json(status, &tested)
 }
 
-/// What a webhook's owner sets; whether null may stand for an object, `metadata` decides.
-fn settings(
-    body: &mut Fields,
-    metadata: fn(&'static str, Value) -> Result<Option<Metadata>, InvalidField>,
-) -> Result<WebhookPatch, Refused> {
+/// What a webhook's owner sets.
+fn settings(body: &mut Fields) -> Result<WebhookPatch, Refused> {
     let webhook_url = body.optional("webhook_url", url);
     let max_retries = body.optional("max_retries", fields::max_retries);
     let is_active = body.optional("is_active", fields::boolean);
-    let metadata = body.optional("metadata", metadata);
+    let metadata = body.optional("metadata", fields::metadata_or_null);
     body.keeps_numbers_of("metadata");
     let events = body.optional("events", fields::events);
     let chats = body.optional("chats", fields::chats);

@@ -1,7 +1,5 @@
 //! Webhooks: where a number's messages go.
 
-mod shown;
-
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
@@ -39,8 +37,8 @@ words! {
     }
 }
 
-/// A webhook. The API shows of one that is pulled only what says something of it (`shown`).
-#[derive(Debug, Clone, PartialEq)]
+/// A webhook as the API shows it. Of one that is pulled, what concerns deliveries has its defaults.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Webhook {
     /// Its id.
     pub id: WebhookId,
@@ -48,7 +46,9 @@ pub struct Webhook {
     pub client_id: ClientId,
     /// The number whose messages it gets.
     pub phone_number: PhoneNumber,
-    /// Where they are posted to; `None`: nowhere, they are pulled.
+    /// How its owner gets its events.
+    pub delivery: DeliveryMode,
+    /// Where they are posted to; `None` where they are pulled.
     pub webhook_url: Option<String>,
     /// The toggle.
     pub is_active: bool,
@@ -73,6 +73,7 @@ pub struct Webhook {
     /// Whether deliveries carry `X-Hub-Signature-256` too.
     pub hub_signature: bool,
     /// What its owner asked of its deliveries.
+    #[serde(flatten)]
     pub courtesy: Courtesy,
     /// The names of its own headers.
     pub headers: HeaderNames,
@@ -81,21 +82,14 @@ pub struct Webhook {
     /// When it was last changed.
     pub updated_at: Timestamp,
     /// When it was deleted; a deleted webhook is kept for its history and shown nowhere.
+    #[serde(skip)]
     pub deleted_at: Option<Timestamp>,
 }
 
 impl Webhook {
-    /// How its owner gets its events.
-    pub fn delivery(&self) -> DeliveryMode {
-        match self.webhook_url {
-            Some(_) => DeliveryMode::Push,
-            None => DeliveryMode::Pull,
-        }
-    }
-
     /// Whether nothing of it is sent anywhere.
     pub fn is_pulled(&self) -> bool {
-        self.delivery() == DeliveryMode::Pull
+        self.delivery == DeliveryMode::Pull
     }
 
     /// Which number of which client it is for.
@@ -137,6 +131,16 @@ pub struct WebhookPatch {
     pub courtesy: CourtesyPatch,
     /// Its own headers, all of them; none takes them away. The gateway encrypts them: the store never sees this field.
     pub headers: Option<OwnHeaders>,
+}
+
+impl DeliveryMode {
+    /// That of a webhook with this URL.
+    pub fn of(webhook_url: Option<&str>) -> Self {
+        match webhook_url {
+            Some(_) => Self::Push,
+            None => Self::Pull,
+        }
+    }
 }
 
 impl WebhookPatch {

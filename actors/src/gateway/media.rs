@@ -26,7 +26,7 @@ pub struct MediaFile {
 pub enum NoMedia {
     /// It was never given out like this. Says nothing of what exists.
     NotSigned,
-    /// It was good until a moment that has passed.
+    /// Its time is over, and its file gone.
     Expired,
     /// It has not been downloaded yet.
     NotYet,
@@ -49,7 +49,7 @@ impl Gateway {
         }
         let row = shared.store.media(link.client_id, link.event_id).await;
         let row = row.map_err(|error| NoMedia::Unavailable(error.to_string()))?;
-        // A file that its event still needs is kept beyond the time that the link says, and a row goes with its file.
+        // A row goes with its file, and that stays until the retention comes by, and for as long as its event needs it.
         let row = row.ok_or_else(|| match link.has_expired(clock::now()) {
             true => NoMedia::Expired,
             false => NoMedia::Missing,

@@ -127,24 +127,26 @@ async fn settle_deleted(shared: &Shared) -> Result<(), WriteError> {
     Ok(())
 }
 
-/// Reports messages that could not be decrypted and that no link has brought or reported in a day, or ever will: a device that was
-/// unlinked is sent nothing any more.
+/// Reports messages that could not be decrypted where no link is about to bring or report them: those of numbers that have rested for a
+/// day, and of devices that were unlinked, which are sent nothing any more.
 async fn report_missed(shared: &Shared) -> Result<(), WriteError> {
     let now = clock::now();
     let [before, long_before] = [HELD_AT_MOST, MISSED_AT_MOST].map(|ago| now - ago);
     let mut last = None;
     loop {
-        let overdue = shared.store.overdue_messages(before, last.as_ref(), AT_ONCE).await?;
+        let mut overdue = shared.store.overdue_messages(before, last.as_ref(), AT_ONCE).await?;
         last = overdue.last().map(|(key, awaited)| (key.clone(), awaited.id.clone()));
         if last.is_none() {
             return Ok(());
         }
+        overdue.sort_by_key(|(_, awaited)| awaited.due_at);
         for (key, awaited) in overdue {
             let status = shared.directory.session(&key).map(|session| session.status());
             let is_missed = match status {
-                Some(ConnectionStatus::Connected) => false,
                 Some(ConnectionStatus::LoggedOut) => true,
-                _ => awaited.due_at < long_before,
+                Some(ConnectionStatus::Disconnected | ConnectionStatus::Failed) => awaited.due_at < long_before,
+                // It has a link, which reports it, or is about to have one: after a start there was no time for that.
+                _ => false,
             };
             if is_missed {
                 report(shared, key, awaited).await?;
@@ -214,8 +216,8 @@ async fn clean_up(shared: Arc<Shared>) {
         remove_left_keys(&shared),
         deletions::go_on(&shared),
         async {
-            report_missed(&shared).await?;
-            release_held(&shared).await
+            let reported = report_missed(&shared).await;
+            release_held(&shared).await.and(reported)
         },
     );
     let deleted = deleted.map_err(WriteError::from);

@@ -259,7 +259,8 @@ pub(super) async fn end_waits(
     key: &ConnectionKey,
     now: Timestamp,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
-    let awaited = group.awaited_messages(key).await?;
+    let mut awaited = group.awaited_messages(key).await?;
+    awaited.sort_by_key(|one| one.due_at);
     let reports = awaited.iter().filter_map(report_of);
     let reports = Vec::from_iter(reports.map(|report| new_event(key, report, now)));
     let mut recorded = group.record_inbound(&reports).await?;

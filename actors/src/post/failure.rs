@@ -88,10 +88,7 @@ fn of_io(target: &str, greeting: bool, error: &io::Error) -> Option<AttemptResul
         }
         UnexpectedEof => failed("ECONNRESET", &format!("{target} closed the connection before its end")),
         // What ends with the attempt's own time, or before it is connected, does not come here.
-        ErrorKind::TimedOut => failed(
-            "ECONNRESET",
-            &format!("{target} gave no sign of life on the connection"),
-        ),
+        ErrorKind::TimedOut => silent(target),
         // A greeting that is larger than any.
         ErrorKind::InvalidData if greeting => failed("ETLS", &format!("{target}: {error}")),
         // What hyper says of a body that breaks its own framing.
@@ -104,6 +101,9 @@ fn of_io(target: &str, greeting: bool, error: &io::Error) -> Option<AttemptResul
 
 fn of_http(target: &str, link: Link<'_>) -> Option<AttemptResult> {
     let error = link.downcast_ref::<hyper::Error>()?;
+    if error.is_timeout() {
+        return Some(silent(target));
+    }
     let closed = error.is_incomplete_message() || error.is_closed() || error.is_canceled();
     Some(if closed {
         failed(
@@ -113,6 +113,14 @@ fn of_http(target: &str, link: Link<'_>) -> Option<AttemptResult> {
     } else {
         not_http(target, error.source().map_or(error as Link<'_>, |cause| cause))
     })
+}
+
+/// Its connection was given up before the attempt's time was over.
+fn silent(target: &str) -> AttemptResult {
+    failed(
+        "ECONNRESET",
+        &format!("{target} gave no sign of life on the connection"),
+    )
 }
 
 fn not_http(target: &str, error: Link<'_>) -> AttemptResult {

@@ -271,7 +271,7 @@ fn publish(state: &State) {
     }
 }
 
-/// Says what has become of a number, where the one who runs the gateway may want to know: once, however often it is tried again.
+/// Says what has become of a number, where the one who runs the gateway may want to know: not again while the same is tried again.
 fn log(key: &ConnectionKey, view: &SessionView) {
     let (client, number) = (key.client_id, &key.phone_number);
     let (code, reason) = (view.reason_code.as_str(), view.reason.as_deref());

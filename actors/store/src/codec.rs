@@ -14,9 +14,9 @@ use sqlx::{
 };
 use uuid::Uuid;
 use wharf_domain::{
-    AWAITS_MEDIA, ChatKinds, Client, ClientId, Connection, ConnectionKey, ConnectionStatus, Courtesy, Event, EventId,
-    EventKind, EventKinds, EventStatus, HeaderNames, KEPT_PAYLOAD_BYTES, Metadata, Ordering, PendingEvent, PhoneNumber,
-    Recovery, Timestamp, Webhook, WebhookId, WebhookStatus,
+    AWAITS_MEDIA, ChatKinds, Client, ClientId, Connection, ConnectionKey, ConnectionStatus, Courtesy, DeliveryMode,
+    Event, EventId, EventKind, EventKinds, EventStatus, HeaderNames, KEPT_PAYLOAD_BYTES, Metadata, Ordering,
+    PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook, WebhookId, WebhookStatus,
     courtesy::ClientErrors,
     outgoing::Pace,
     session::{ReasonCode, SessionView},
@@ -181,6 +181,7 @@ pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
         id: WebhookId(row.try_get("id")?),
         client_id: ClientId(row.try_get("client_id")?),
         phone_number: number(row, "phone_number")?,
+        delivery: DeliveryMode::of(row.try_get("webhook_url")?),
         webhook_url: row.try_get("webhook_url")?,
         is_active: row.try_get("is_active")?,
         status: word("status", row.try_get("status")?, WebhookStatus::from_word)?,

@@ -8,8 +8,7 @@ use std::{
 use bytes::Bytes;
 use sqlx::{SqliteConnection, query_scalar};
 use wharf_domain::{
-    ConnectionKey, EventId, EventKind, EventStatus, IncomingMessage, PendingEvent, Timestamp, WebhookId,
-    message::MESSAGE_KEY_BYTES,
+    ConnectionKey, EventId, EventKind, IncomingMessage, PendingEvent, Timestamp, WebhookId, message::MESSAGE_KEY_BYTES,
 };
 
 use crate::{
@@ -147,7 +146,14 @@ async fn record_chunk(
         }
         // What was there before stays as it is: an event that is given twice, because nobody knew whether it was committed,
         // has the same id both times.
-        for (new, _) in chunk {
+        for (new, taker) in chunk {
+            if taker.is_pulled {
+                // Nobody has pulled it yet: it is not removed, which whoever pulls would be told.
+                let pending = sqlx::query(sql::NOT_YET_DELIVERED)
+                    .bind(new.id.0)
+                    .bind(count(chunk.len()));
+                pending.execute(&mut *connection).await?;
+            }
             let take_back = sqlx::query(sql::TAKE_BACK).bind(new.id.0).bind(count(chunk.len()));
             take_back.execute(&mut *connection).await?;
         }
@@ -201,11 +207,7 @@ async fn insert(connection: &mut SqliteConnection, numbered: &[Numbered<'_>]) ->
 
 /// Binds the columns of an event's row.
 pub(crate) fn bind_event<'q>(statement: Statement<'q>, numbered: &'q Numbered<'_>) -> Statement<'q> {
-    let (new, delivered_at) = (numbered.new, numbered.delivered_at());
-    let status = match delivered_at {
-        Some(_) => EventStatus::Delivered,
-        None => EventStatus::Pending,
-    };
+    let new = numbered.new;
     statement
         .bind(new.id.0)
         .bind(numbered.taker.webhook_id.0)
@@ -217,8 +219,7 @@ pub(crate) fn bind_event<'q>(statement: Statement<'q>, numbered: &'q Numbered<'_
         .bind(new.message.sender.as_str())
         .bind(new.message.message_id.as_str())
         .bind(new.payload.as_str())
-        .bind(status.as_str())
-        .bind(delivered_at.map(At))
+        .bind(numbered.delivered_at().map(At))
 }
 
 /// The event of a message, at its place in the order of arrival.

@@ -33,9 +33,9 @@ impl Store {
     /// this program.
     ///
     /// # Errors
-    /// `Url`, `Locked`, `Copied` (if exclusive), `NewerSchema`, `Corrupt` (damaged, or not ours) or `Unavailable`.
+    /// `Url`, `Locked`, `Copied` (if exclusive, or of an older schema), `NewerSchema`, `Corrupt` (damaged, or not ours) or `Unavailable`.
     pub async fn open(options: &StoreOptions) -> Result<Store, StoreError> {
-        Self::open_as(options, !options.exclusive).await
+        Self::open_as(options, false).await
     }
 
     /// The same for who makes a copy harmless: it may be one.
@@ -202,32 +202,30 @@ fn turn_lock(place: &Place) -> Option<File> {
 /// Looks at the database, and migrates it if it is ours to migrate.
 async fn prepare(place: &Place, holds_lock: bool, takes_copies: bool) -> Result<(), StoreError> {
     let mut connection = place.connect(&place.writer()).await?;
-    let looked_at = match takes_copies {
-        true => Ok(()),
-        false => refuse_copy(place, &mut connection).await,
-    };
-    let result = match looked_at {
-        Ok(()) => prepare_with(place, &mut connection, holds_lock).await,
-        refused => refused,
-    };
+    let result = prepare_with(place, &mut connection, holds_lock, takes_copies).await;
     // The connection's end must not hide why it ended.
     let closed = connection.close().await.map_err(|error| place.error(error));
     result.and(closed)
 }
 
-/// A copy that nobody made harmless is not served, and keeps the schema that an older program may want to go on with.
-async fn refuse_copy(place: &Place, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let version: i32 = scalar(place, connection, "PRAGMA user_version").await?;
-    if version != COPY {
-        return Ok(());
-    }
-    Err(StoreError::Copied(place.named(
-        "is a copy that wharf backup made: run wharf restored before the first start on it (or, if no server has run on the \
-         database since it was copied, wharf restored --unused)",
-    )))
+/// Why a copy that nobody made harmless is not served, and keeps the schema that an older program may want to go on with.
+fn is_copied(place: &Place) -> StoreError {
+    StoreError::Copied(place.named(
+        "is a copy that wharf backup made: run wharf restored before the first start on it. (If no server has run on the database \
+         since it was copied, or an older one on this copy since: wharf restored --unused)",
+    ))
 }
 
-async fn prepare_with(place: &Place, connection: &mut SqliteConnection, holds_lock: bool) -> Result<(), StoreError> {
+async fn prepare_with(
+    place: &Place,
+    connection: &mut SqliteConnection,
+    holds_lock: bool,
+    takes_copies: bool,
+) -> Result<(), StoreError> {
+    let is_refused = !takes_copies && scalar::<i32>(place, connection, "PRAGMA user_version").await? == COPY;
+    if is_refused && holds_lock {
+        return Err(is_copied(place));
+    }
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     let applied = applied_migrations(place, connection).await?;
     let found = applied.last().map_or(0, |(version, _)| *version);
@@ -263,6 +261,9 @@ async fn prepare_with(place: &Place, connection: &mut SqliteConnection, holds_lo
         ))));
     }
     if found < known {
+        if is_refused {
+            return Err(is_copied(place));
+        }
         // Under a server that runs nobody changes the schema: it is an older program, which does not know the new one.
         let _alone = match holds_lock {
             true => None,

@@ -34,6 +34,8 @@ pub struct Restored {
     pub disconnected: Vec<ConnectionKey>,
     /// Webhooks that were switched off, by client and number.
     pub switched_off: Vec<Webhook>,
+    /// Webhooks that are pulled, which stay as they are, by client and number.
+    pub pulled: Vec<Webhook>,
     /// Messages that waited to be sent, which the next start ends.
     pub messages: u64,
 }
@@ -68,10 +70,9 @@ async fn restore(db: &mut SqliteConnection, now: Timestamp, webhooks_stay: bool)
     let mut switched_off = Vec::new();
     if !webhooks_stay {
         let rows = query(sql::DEACTIVATE_ALL).bind(At(now)).bind(SWITCHED_OFF);
-        let rows = rows.fetch_all(&mut *db).await?;
-        switched_off = rows.iter().map(webhook).collect::<Result<Vec<_>, _>>()?;
-        switched_off.sort_by_cached_key(Webhook::key);
+        switched_off = by_number(&rows.fetch_all(&mut *db).await?)?;
     }
+    let pulled = by_number(&query(sql::ALL_PULLED).fetch_all(&mut *db).await?)?;
 
     for statement in [sql::SEQUENCE_OF_EACH_WEBHOOK, sql::SEQUENCE_OF_EACH_CONNECTION] {
         query(statement).execute(&mut *db).await?;
@@ -93,8 +94,15 @@ async fn restore(db: &mut SqliteConnection, now: Timestamp, webhooks_stay: bool)
         last_used_at,
         disconnected,
         switched_off,
+        pulled,
         messages: begun.rows_affected(),
     })
+}
+
+fn by_number(rows: &[SqliteRow]) -> Result<Vec<Webhook>, sqlx::Error> {
+    let mut webhooks = rows.iter().map(webhook).collect::<Result<Vec<_>, _>>()?;
+    webhooks.sort_by_cached_key(Webhook::key);
+    Ok(webhooks)
 }
 
 fn key_of(row: &SqliteRow) -> Result<ConnectionKey, sqlx::Error> {

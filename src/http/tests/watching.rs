@@ -240,7 +240,7 @@ async fn signs_of_life_go_out_however_often_there_is_nothing_new() {
         }
     };
     tokio::select! {
-        () = listener.hears_times(":\n\n", 4) => {}
+        () = listener.hears_times(":\n\n", 2) => {}
         () = ticking => {}
     }
 }

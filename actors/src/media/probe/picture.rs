@@ -33,10 +33,13 @@ const LONGEST_SIDE: usize = 65_535;
 const SMALL_SIDE: u32 = 100;
 /// Of 1 to 100: it is shown blurred.
 const QUALITY: u8 = 50;
-/// Scans of a JPEG: each goes over the picture, or a row of it, and a hostile one has millions.
-pub(super) const MOST_SCANS: usize = 64;
+/// Scans of a progressive JPEG: each goes over the whole picture, and a hostile one has thousands.
+const MOST_SCANS: usize = 64;
 /// The marker that begins one.
 const SCAN: [u8; 2] = [0xff, 0xda];
+/// The same of any JPEG, which the decoder does not count: each costs a row, and a hostile one has millions. What only looks like one
+/// counts as well: a film behind a photo that moves has one in each 64 KiB, by chance.
+pub(super) const MOST_MARKED: usize = 1024;
 /// The tag that says how a camera was held.
 const ORIENTATION: u16 = 0x0112;
 
@@ -115,9 +118,7 @@ impl<R: Read + Seek> Picture<R> {
             .set_max_height(LONGEST_SIDE)
             .jpeg_set_max_scans(MOST_SCANS)
             .jpeg_set_out_colorspace(ColorSpace::RGB);
-        // The decoder counts those of progressive ones only. What only looks like one, in a picture within the picture, counts as well.
-        let scans = bytes.windows(2).filter(|marker| *marker == SCAN);
-        let has_few_scans = scans.take(MOST_SCANS + 1).count() <= MOST_SCANS;
+        let marked = bytes.windows(2).filter(|two| *two == SCAN).count();
         let in_first_scan = in_first_scan(&bytes);
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
         decoder.decode_headers().ok()?;
@@ -128,7 +129,7 @@ impl<R: Read + Seek> Picture<R> {
             size: (info.width.into(), info.height.into()),
             turn: decoder.exif().and_then(|exif| orientation(exif)).unwrap_or(1),
             animated: false,
-            is_modest: has_few_scans && u64::from(info.width) * u64::from(info.height) <= most,
+            is_modest: marked <= MOST_MARKED && u64::from(info.width) * u64::from(info.height) <= most,
             decoder: Decoder::Jpeg(Box::new(decoder)),
         })
     }

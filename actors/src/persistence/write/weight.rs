@@ -6,7 +6,7 @@ use super::{Job, Write};
 
 /// Events that end with the deletion of their webhook itself, by their weight, as the store does it.
 const ENDED_WITH_A_WEBHOOK: usize = 100;
-/// Messages that fail with the deletion of their connection: few queues are longer.
+/// Messages that fail, or are reported or told, with the deletion of their connection: few queues are longer.
 const ENDED_WITH_A_CONNECTION: usize = 100;
 /// What a page of the database holds.
 const PAGE: usize = 4096;

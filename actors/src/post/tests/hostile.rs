@@ -212,6 +212,11 @@ async fn broken_off_at_every_stage() {
             ("HTTP/2: after its settings", Http2, WriteThenClose(h2::SETTINGS)),
             "ECONNRESET",
         ),
+        // Ten seconds for the ping that is not answered.
+        (
+            ("HTTP/2: silent after its settings", Http2, WriteThenHang(h2::SETTINGS)),
+            "ECONNRESET",
+        ),
         (
             ("HTTP/2: the stream is reset", Http2, WriteThenHang(h2::RST_STREAM)),
             "EPROTO",

@@ -3,6 +3,7 @@
 use wharf_domain::webhook::WebhookPatch;
 
 use super::*;
+use crate::persistence::{Work, Write};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_stays_while_its_event_waits_and_for_a_day_behind_it() {
@@ -45,7 +46,14 @@ async fn a_file_stays_while_its_event_waits_and_for_a_day_behind_it() {
     assert_eq!(file(&world.gateway, &body).await.unwrap().size, 100);
     turn(true).await;
     world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    // Its time is over once more, just behind the delivery.
+    let shared = &world.gateway.shared;
+    let id = link(&body).0.event_id;
+    let over = Work::NeededMedia(vec![id], clock::now());
+    shared.persistence.commit(Write::Step, (over, 1)).await.unwrap();
     assert_eq!(round(Duration::from_hours(23)).await.media, 0);
+    let row = shared.store.media(client, id).await.unwrap().unwrap();
+    assert!(row.expires_at > clock::now() + Duration::from_hours(46), "{row:?}");
     assert_eq!(round(Duration::from_hours(24 * 3)).await.media, 1);
     assert_eq!(file(&world.gateway, &body).await, Err(NoMedia::Expired));
     world.gateway.stop().await;

@@ -53,6 +53,9 @@ statements! {
          WHERE is_active AND deleted_at IS NULL AND webhook_url IS NOT NULL RETURNING ",
         webhook_columns!()
     );
+    ALL_PULLED = concat!(
+        "SELECT ", webhook_columns!(), " FROM whatsapp_webhooks WHERE deleted_at IS NULL AND webhook_url IS NULL"
+    );
     // Nobody is shown what its owner kept in it; an attempt that begins just now has its headers and secrets.
     DELETE_WEBHOOK = "UPDATE whatsapp_webhooks SET deleted_at = $3, updated_at = $3, metadata = NULL \
         WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING phone_number";

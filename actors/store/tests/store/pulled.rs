@@ -62,7 +62,7 @@ fn kept(event: &PendingEvent) -> MediaOutcome {
 on_every_database! {
     async fn an_event_is_delivered_as_it_is_committed(db: &mut Database) {
         let (client, webhook) = pulled(db).await;
-        assert_eq!((webhook.delivery(), &webhook.webhook_url, webhook.is_active), (DeliveryMode::Pull, &None, true));
+        assert_eq!((webhook.delivery, &webhook.webhook_url, webhook.is_active), (DeliveryMode::Pull, &None, true));
         let pushed = db.webhook(&key(client.id, "5511777777777")).await;
         // Alone and with others, of which some wait.
         for round in 0..2_i64 {
@@ -90,6 +90,26 @@ on_every_database! {
         assert_eq!(db.store.webhooks_with_work(client.id).await.unwrap(), [pushed.id]);
         assert_eq!(db.store.due_chats(webhook.id, &everything()).await.unwrap().chats.len(), 0);
         assert_eq!(pull(db, &webhook).await.len(), 72);
+    }
+
+    async fn a_redelivery_among_others_is_no_gap(db: &mut Database) {
+        let (client, webhook) = pulled(db).await;
+        let first = db.message(&webhook.key(), "a", "first");
+        record(db, first.clone()).await;
+        let page = async |db: &Database, after| {
+            let query = PullQuery { after, limit: 100, phone_number: None };
+            match db.store.pull(client.id, &query).await.unwrap() {
+                Pulled::Page(page) => page,
+                Pulled::Gone => panic!("nothing was removed"),
+            }
+        };
+        let place = page(db, None).await.next_cursor;
+        let others = [db.message(&webhook.key(), "a", "second"), picture(db, &webhook, "b")];
+        let batch: Vec<NewEvent> = [first].into_iter().chain(others).collect();
+        assert_eq!(db.record(&batch).await.len(), 2);
+        let events = page(db, place).await.events;
+        assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(db.statuses(&webhook).await, [("delivered", 2), ("pending", 1)].into());
     }
 
     async fn one_that_waits_for_its_file_is_delivered_when_that_has_ended(db: &mut Database) {
@@ -127,7 +147,7 @@ on_every_database! {
         assert_eq!(db.event(&webhook, event.id).await.status, EventStatus::Delivered);
         assert_eq!(pull(db, &webhook).await, ["delivered", "failed"]);
         let again = db.webhook(&webhook.key()).await;
-        assert_eq!(again.delivery(), DeliveryMode::Push, "registered anew as another kind");
+        assert_eq!(again.delivery, DeliveryMode::Push, "registered anew as another kind");
         // And of a client that goes.
         let new = picture(db, &again, "a");
         record(db, new).await;
@@ -158,7 +178,7 @@ on_every_database! {
         let pushed = db.webhook(&key(client.id, "5511777777777")).await;
         let restored = db.write(async |group| group.restored(NOW, false).await).await;
         let off: Vec<_> = restored.switched_off.iter().map(|webhook| webhook.id).collect();
-        assert_eq!(off, [pushed.id]);
+        assert_eq!((off, &restored.pulled), (vec![pushed.id], &vec![webhook.clone()]));
         assert_eq!(db.reread(&webhook).await, webhook);
     }
 

@@ -7,6 +7,7 @@ pub(super) fn webhook(client_id: ClientId, new: NewWebhook) -> Webhook {
         id: WebhookId(ID),
         client_id,
         phone_number: new.phone_number,
+        delivery: wharf_domain::DeliveryMode::of(new.webhook_url.as_deref()),
         webhook_url: new.webhook_url,
         is_active: new.is_active,
         status: status(new.is_active, 0),
