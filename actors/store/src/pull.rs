@@ -46,17 +46,21 @@ async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQu
             let place = query_scalar(sql::PLACE_OF).bind(client.0).bind(cursor.event.0);
             match place.fetch_optional(&mut *connection).await? {
                 // What was committed behind it may be in no row, nor in any count of what was removed.
-                Some(_) if was_put_back(cursor.purged, purged) => return Ok(Pulled::Gone),
+                _ if was_put_back(cursor.purged, purged) => return Ok(Pulled::Gone),
                 // Nothing was removed since, or nothing after it: without a gap.
                 Some(place) if purged == cursor.purged || purged_up_to < place => place,
+                // It is the last one that was removed itself: of who has got everything, and for whom nothing has come for long.
+                None if purged_up_to == cursor.seq => cursor.seq,
                 _ => return Ok(Pulled::Gone),
             }
         }
     };
     let places = places(connection, client, after, number, pull.limit).await?;
     let events = read(connection, client, &places).await?;
-    let last = events.last().map(|event| PullCursor {
+    // Of the places the first ones were read, as far as there was room.
+    let last = events.iter().zip(&places).last().map(|(event, seq)| PullCursor {
         event: event.id,
+        seq: *seq,
         purged,
     });
     Ok(Pulled::Page(PullPage {

@@ -1,6 +1,7 @@
 //! Webhooks that are pulled: what they are registered with, and what they are refused.
 
 use serde_json::{Map, Value, json};
+use wharf_domain::DeliveryMode;
 
 use super::{
     super::{description::DESCRIPTION, webhooks::PUSHED_ONLY},
@@ -136,7 +137,10 @@ async fn a_patch_changes_neither_the_delivery_nor_what_there_is_none_of() {
         "that one is pushed"
     );
 
-    facade.desk.webhook.lock().unwrap().webhook_url = None;
+    {
+        let mut webhook = facade.desk.webhook.lock().unwrap();
+        (webhook.delivery, webhook.webhook_url) = (DeliveryMode::Pull, None);
+    }
     for body in [
         json!({"events": ["call"], "chats": ["person"], "metadata": null}),
         json!({}),

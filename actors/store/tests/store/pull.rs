@@ -154,14 +154,33 @@ on_every_database! {
         // The first stays pending; the second and the third go.
         db.outcomes(&[delivered(&webhook, &events[1]), failed(&webhook, &events[2])]).await;
         assert_eq!(purge(db, &events).await, 2);
-        for (place, what) in [(1, "both"), (2, "both"), (3, "its event and the next"), (4, "its event")] {
+        for (place, what) in [(1, "both"), (2, "both"), (3, "its event and the next")] {
             assert_eq!(pull(db, &client, query(places[place], None)).await, None, "{what} are gone");
         }
+        let rest_of = pull(db, &client, query(places[4], None)).await.expect("what is gone was seen");
+        assert_eq!(rest_of, (vec![events[3].id], places[5]));
         assert_eq!(pull(db, &client, query(places[5], None)).await, Some((vec![], places[5])));
         let quietly = pull(db, &client, query(places[1], Some(&quiet.phone_number))).await;
         assert_eq!(quietly, Some((vec![], places[1])), "nothing of this number is missing");
         // Who begins now gets what is kept, however old, and no gap since.
         assert_eq!(rest(db, &client, None, 1).await, [still.id, events[0].id, events[3].id]);
+    }
+
+    async fn who_has_got_everything_misses_nothing_when_that_goes(db: &mut Database) {
+        let ((client, webhook), (other, others)) = (db.tenant("acme").await, db.tenant("other").await);
+        let events = db.events(&webhook, &["a", "b"]).await;
+        let query = |after| PullQuery { after, phone_number: None, limit: 10 };
+        let (_, place) = pull(db, &client, query(None)).await.unwrap();
+        db.outcomes(&[delivered(&webhook, &events[0]), delivered(&webhook, &events[1])]).await;
+        assert_eq!(purge(db, &events).await, 2);
+        assert_eq!(pull(db, &client, query(place)).await, Some((vec![], place)));
+        let theirs = db.events(&others, &["a"]).await;
+        assert_eq!(pull(db, &other, query(place)).await, None, "another client's place is none");
+        let next = db.events(&webhook, &["a"]).await;
+        assert_eq!(pull(db, &client, query(place)).await.unwrap().0, [next[0].id]);
+        db.outcomes(&[delivered(&webhook, &next[0]), delivered(&others, &theirs[0])]).await;
+        assert_eq!(purge(db, &next).await, 1);
+        assert_eq!(pull(db, &client, query(place)).await, None, "and what it has not got is a gap");
     }
 
     async fn retention_between_two_pages_is_no_silent_gap(db: &mut Database) {
@@ -200,15 +219,15 @@ on_every_database! {
 
 #[test]
 fn a_broken_place_is_named() {
-    let good = format!("{}{:016x}", "0".repeat(32), 7);
+    let good = format!("{}{:016x}{:016x}", "0".repeat(32), 5, 7);
     assert_eq!(good.parse::<PullCursor>().unwrap().to_string(), good);
     for text in [
         "",
         "1",
         &"0".repeat(32),
-        &"z".repeat(48),
-        &format!("{}-000000000000001", "0".repeat(32)),
-        &"f".repeat(48),
+        &"z".repeat(64),
+        &format!("{}-000000000000001{:016x}", "0".repeat(32), 1),
+        &"f".repeat(64),
     ] {
         assert_eq!(text.parse::<PullCursor>().unwrap_err().field, "after", "{text:?}");
     }
