@@ -342,12 +342,20 @@ pub(super) fn overlap_hours(_name: &'static str, value: Value) -> Result<u32, In
     webhook::check_overlap_hours(integer(&value).unwrap_or(NO_NUMBER))
 }
 
-/// A client's own object, or null for none.
+/// A client's own object.
+pub(super) fn metadata(name: &'static str, value: Value) -> Result<Option<Metadata>, InvalidField> {
+    match value {
+        Value::Object(object) => Metadata::new(&object).map(Some),
+        _ => Err(InvalidField::new(name, "must be an object, or be left out")),
+    }
+}
+
+/// A client's own object, or null to clear it.
 pub(super) fn metadata_or_null(name: &'static str, value: Value) -> Result<Option<Metadata>, InvalidField> {
     match value {
         Value::Null => Ok(None),
         Value::Object(object) => Metadata::new(&object).map(Some),
-        _ => Err(InvalidField::new(name, "must be an object, or null for none")),
+        _ => Err(InvalidField::new(name, "must be an object, or null to clear it")),
     }
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use warp::http::StatusCode;
-use wharf_actors::NewWebhook;
+use wharf_actors::{GatewayError, NewWebhook};
 use wharf_domain::{
-    DeliveryMode, InvalidField, WebhookId,
+    DeliveryMode, InvalidField, Metadata, WebhookId,
     webhook::{DEFAULT_OVERLAP_HOURS, WebhookPatch},
 };
 
@@ -49,7 +49,7 @@ pub(super) async fn register(call: Call) -> Answer {
         Ok(_) => body.required_or("webhook_url", NO_URL, url).map(Some),
         Err(_) => body.optional("webhook_url", url).map(|_| None),
     };
-    let asked = settings(&mut body);
+    let asked = settings(&mut body, fields::metadata);
     body.finish()?;
     let defaults = NewWebhook::pulled(phone_number?);
     let asked = asked?;
@@ -91,17 +91,25 @@ pub(super) async fn update(call: Call) -> Answer {
     let id = webhook_id(&call)?;
     let mut body = Fields::parse(&call.body)?;
     body.absent("delivery", "cannot be changed: delete the webhook and register it anew");
-    if ["webhook_url"].iter().chain(&PUSHED_ONLY).any(|name| body.has(name))
-        && call.desk.webhook(call.client, id).await?.is_pulled()
-    {
+    if ["webhook_url"].iter().chain(&PUSHED_ONLY).any(|name| body.has(name)) && is_pulled(&call, id).await? {
         let url = "cannot be given to a webhook that is pulled: delete it and register it anew";
         body.absent("webhook_url", url);
         refuse_of_pushed(&mut body);
     }
-    let patch = settings(&mut body);
+    let patch = settings(&mut body, fields::metadata_or_null);
     body.finish()?;
     let patch = patch?;
     json(StatusCode::OK, &call.desk.update_webhook(call.client, id, patch).await?)
+}
+
+/// Whether a webhook is pulled, if there is one.
+async fn is_pulled(call: &Call, id: WebhookId) -> Result<bool, Problem> {
+    match call.desk.webhook(call.client, id).await {
+        Ok(webhook) => Ok(webhook.is_pulled()),
+        // Told when nothing is wrong with the fields.
+        Err(GatewayError::NotFound(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// `DELETE /api/webhooks/:webhook_id`
@@ -143,12 +151,15 @@ pub(super) async fn test(call: Call) -> Answer {
     json(status, &tested)
 }
 
-/// What a webhook's owner sets.
-fn settings(body: &mut Fields) -> Result<WebhookPatch, Refused> {
+/// What a webhook's owner sets; whether null may stand for an object, `metadata` decides.
+fn settings(
+    body: &mut Fields,
+    metadata: fn(&'static str, Value) -> Result<Option<Metadata>, InvalidField>,
+) -> Result<WebhookPatch, Refused> {
     let webhook_url = body.optional("webhook_url", url);
     let max_retries = body.optional("max_retries", fields::max_retries);
     let is_active = body.optional("is_active", fields::boolean);
-    let metadata = body.optional("metadata", fields::metadata_or_null);
+    let metadata = body.optional("metadata", metadata);
     body.keeps_numbers_of("metadata");
     let events = body.optional("events", fields::events);
     let chats = body.optional("chats", fields::chats);

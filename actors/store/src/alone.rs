@@ -7,7 +7,7 @@
 use std::borrow::Borrow;
 
 use sqlx::{Connection as _, Row as _, SqliteConnection, query};
-use wharf_domain::{AttemptOutcome, EventKind};
+use wharf_domain::{AttemptOutcome, EventKind, EventStatus};
 
 use crate::{
     NewEvent, RecordedEvent, StoreError, Writer,
@@ -106,7 +106,9 @@ impl Writer {
 /// Answers the place of the event, if it is new.
 async fn insert(connection: &mut SqliteConnection, numbered: &Numbered<'_>) -> Result<Option<i64>, sqlx::Error> {
     let key = &numbered.new.key;
+    let delivered = numbered.delivered_at().map(|_| EventStatus::Delivered.as_str());
     let made = bind_event(query(RECORD_MESSAGE), numbered)
+        .bind(delivered)
         .bind(key.client_id.0)
         .bind(key.phone_number.as_str())
         .bind(numbered.sequence)

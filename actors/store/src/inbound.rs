@@ -69,7 +69,7 @@ impl<'m> Numbered<'m> {
     }
 
     /// Nobody's answer is awaited for what is pulled: it counts as delivered when it is committed, unless it waits for its file.
-    fn delivered_at(&self) -> Option<Timestamp> {
+    pub(crate) fn delivered_at(&self) -> Option<Timestamp> {
         let at_once = self.taker.is_pulled && self.new.message.awaited_media().is_none();
         at_once.then_some(self.new.created_at)
     }

@@ -50,7 +50,7 @@ async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQu
                 // Nothing was removed since, or nothing after it: without a gap.
                 Some(place) if purged == cursor.purged || purged_up_to < place => place,
                 // It is the last one that was removed itself: of who has got everything, and for whom nothing has come for long.
-                None if purged_up_to == cursor.seq => cursor.seq,
+                None if purged > cursor.purged && purged_up_to == cursor.seq => cursor.seq,
                 _ => return Ok(Pulled::Gone),
             }
         }
