@@ -58,7 +58,7 @@ async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQu
     let places = places(connection, client, after, number, pull.limit).await?;
     let events = read(connection, client, &places).await?;
     // Of the places the first ones were read, as far as there was room.
-    let last = events.iter().zip(&places).last().map(|(event, seq)| PullCursor {
+    let last = events.iter().zip(&places).next_back().map(|(event, seq)| PullCursor {
         event: event.id,
         seq: *seq,
         purged,
