@@ -45,8 +45,8 @@ impl Store {
         attempts.await.map_err(|error: sqlx::Error| self.error(error))
     }
 
-    /// What a webhook's attempts of the last hour and the last day come to, or how many events of one that is pulled came, and what waits. Looks at the newest 20,000
-    /// events, or as many as it may take time for, and says so when there are more. `None`: this client has no such webhook.
+    /// What a webhook's attempts of the last hour and the last day come to, or how many events of one that is pulled came, and what
+    /// waits. Looks at the newest 20,000 events, or as many as it may take time for, and says so when there are more. `None`: this client has no such webhook.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
