@@ -7,7 +7,7 @@
 use std::borrow::Borrow;
 
 use sqlx::{Connection as _, Row as _, SqliteConnection, query};
-use wharf_domain::{AttemptOutcome, EventKind, EventStatus};
+use wharf_domain::{AttemptOutcome, EventKind};
 
 use crate::{
     NewEvent, RecordedEvent, StoreError, Writer,
@@ -63,7 +63,8 @@ impl Writer {
         let plain = new.message.event() != EventKind::Status && new.message.awaited_media().is_none();
         // After a group that was not committed nothing is certain that is remembered.
         let certain = plain && !self.open && !self.lines.is_list_due();
-        self.lines.known_taker(&new.key, &new.message).filter(|_| certain)
+        let taker = self.lines.known_taker(&new.key, &new.message);
+        taker.filter(|taker| certain && !taker.is_pulled)
     }
 
     async fn record_message(&mut self, new: &NewEvent, taker: Taker) -> Result<Vec<RecordedEvent>, StoreError> {
@@ -106,9 +107,7 @@ impl Writer {
 /// Answers the place of the event, if it is new.
 async fn insert(connection: &mut SqliteConnection, numbered: &Numbered<'_>) -> Result<Option<i64>, sqlx::Error> {
     let key = &numbered.new.key;
-    let delivered = numbered.delivered_at().map(|_| EventStatus::Delivered.as_str());
     let made = bind_event(query(RECORD_MESSAGE), numbered)
-        .bind(delivered)
         .bind(key.client_id.0)
         .bind(key.phone_number.as_str())
         .bind(numbered.sequence)

@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_text_has_as_many_parameters_as_its_rows_need() {
         for (bulk, columns) in [
-            (&RECORD_INBOUND, &[11, 4][..]),
+            (&RECORD_INBOUND, &[10, 4][..]),
             (&RECORD_OUTCOMES, &[8, 8, 5]),
             (&PUT_KEYS, &[7]),
             (&REMOVE_KEYS, &[4]),

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use sqlx::{SqliteConnection, query_scalar};
 use wharf_domain::{
-    ConnectionKey, EventId, EventKind, IncomingMessage, PendingEvent, Timestamp, WebhookId, message::MESSAGE_KEY_BYTES,
+    ConnectionKey, EventId, EventKind, IncomingMessage, PendingEvent, WebhookId, message::MESSAGE_KEY_BYTES,
 };
 
 use crate::{
@@ -67,12 +67,6 @@ impl<'m> Numbered<'m> {
             key: new.message.key(taker.webhook_id),
         }
     }
-
-    /// Nobody's answer is awaited for what is pulled: it counts as delivered when it is committed, unless it waits for its file.
-    pub(crate) fn delivered_at(&self) -> Option<Timestamp> {
-        let at_once = self.taker.is_pulled && self.new.message.awaited_media().is_none();
-        at_once.then_some(self.new.created_at)
-    }
 }
 
 async fn record<N: Borrow<NewEvent>>(
@@ -102,6 +96,12 @@ async fn record<N: Borrow<NewEvent>>(
         &mut recorded,
     )
     .await?;
+    // Nobody's answer is awaited for what is pulled: it counts as delivered as it is committed, unless it waits for its file.
+    let pulled = recorded.iter().filter(|recorded| recorded.is_pulled);
+    for recorded in pulled.filter(|recorded| recorded.event.next_retry_at.is_none()) {
+        let deliver = sqlx::query(sql::DELIVER_PULLED).bind(recorded.event.seq);
+        deliver.execute(&mut *connection).await?;
+    }
     if let Some(last) = recorded.last() {
         lines.keep_list(connection, last.event.seq).await?;
     }
@@ -146,14 +146,7 @@ async fn record_chunk(
         }
         // What was there before stays as it is: an event that is given twice, because nobody knew whether it was committed,
         // has the same id both times.
-        for (new, taker) in chunk {
-            if taker.is_pulled {
-                // Nobody has pulled it yet: it is not removed, which whoever pulls would be told.
-                let pending = sqlx::query(sql::NOT_YET_DELIVERED)
-                    .bind(new.id.0)
-                    .bind(count(chunk.len()));
-                pending.execute(&mut *connection).await?;
-            }
+        for (new, _) in chunk {
             let take_back = sqlx::query(sql::TAKE_BACK).bind(new.id.0).bind(count(chunk.len()));
             take_back.execute(&mut *connection).await?;
         }
@@ -219,7 +212,6 @@ pub(crate) fn bind_event<'q>(statement: Statement<'q>, numbered: &'q Numbered<'_
         .bind(new.message.sender.as_str())
         .bind(new.message.message_id.as_str())
         .bind(new.payload.as_str())
-        .bind(numbered.delivered_at().map(At))
 }
 
 /// The event of a message, at its place in the order of arrival.

@@ -1,8 +1,8 @@
 -- One message as an event, a redelivery makes none: a whole transaction. See record_inbound.sql.
 BEGIN IMMEDIATE;
 
-INSERT INTO webhook_events (id, webhook_id, client_id, sequence, created_at, message_key, chat, sender, message_id, payload, delivered_at, status)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, 'pending'))
+INSERT INTO webhook_events (id, webhook_id, client_id, sequence, created_at, message_key, chat, sender, message_id, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (message_key) DO NOTHING
 RETURNING seq;
 

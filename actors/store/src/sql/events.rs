@@ -87,9 +87,7 @@ statements! {
     // If it is what the $2 rows of the last insert made: AUTOINCREMENT gives each of them a place, also those that were not new.
     TAKE_BACK = "DELETE FROM webhook_events WHERE id = $1 \
         AND seq > (SELECT s.seq FROM sqlite_sequence s WHERE s.name = 'webhook_events') - $2";
-    // The same, of one that is pulled: only what was delivered or failed counts as removed (migration 5).
-    NOT_YET_DELIVERED = "UPDATE webhook_events SET status = 'pending', delivered_at = NULL WHERE id = $1 \
-        AND seq > (SELECT s.seq FROM sqlite_sequence s WHERE s.name = 'webhook_events') - $2";
+    DELIVER_PULLED = "UPDATE webhook_events SET status = 'delivered', delivered_at = created_at WHERE seq = $1";
     LISTED_UP_TO = "SELECT up_to FROM listed WHERE id = 1";
     LIST_EVENTS = "INSERT INTO webhook_event_list (webhook_id, seq) \
         SELECT e.webhook_id, e.seq FROM webhook_events e \
