@@ -1,6 +1,7 @@
 //! A client's events in the order of arrival, for consumers that pull.
 
 use sqlx::{Row, SqliteConnection, query, query_scalar};
+use uuid::Uuid;
 use wharf_domain::{ClientId, Event};
 
 use crate::{
@@ -40,6 +41,7 @@ async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQu
         .fetch_one(&mut *connection)
         .await?;
     let (purged, purged_up_to): (i64, i64) = (removed.try_get(0)?, removed.try_get(1)?);
+    let purged_last: Option<Uuid> = removed.try_get(2)?;
     let after = match pull.after {
         None => 0,
         Some(cursor) => {
@@ -50,17 +52,15 @@ async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQu
                 // Nothing was removed since, or nothing after it: without a gap.
                 Some(place) if purged == cursor.purged || purged_up_to < place => place,
                 // It is the last one that was removed itself: of who has got everything, and for whom nothing has come for long.
-                None if purged > cursor.purged && purged_up_to == cursor.seq => cursor.seq,
+                None if purged_last == Some(cursor.event.0) => purged_up_to,
                 _ => return Ok(Pulled::Gone),
             }
         }
     };
     let places = places(connection, client, after, number, pull.limit).await?;
     let events = read(connection, client, &places).await?;
-    // Of the places the first ones were read, as far as there was room.
-    let last = events.iter().zip(&places).next_back().map(|(event, seq)| PullCursor {
+    let last = events.last().map(|event| PullCursor {
         event: event.id,
-        seq: *seq,
         purged,
     });
     Ok(Pulled::Page(PullPage {

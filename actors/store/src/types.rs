@@ -110,18 +110,17 @@ pub struct EventPage {
     pub next_cursor: Option<Cursor>,
 }
 
-/// How far a consumer has pulled, opaque to everybody else: the last event it got and its place, and how many of its client's events
+/// How far a consumer has pulled, opaque to everybody else: the last event it got, and how many of its client's events
 /// had been removed by then, which tells whether some that it has not seen were removed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PullCursor {
     pub(crate) event: EventId,
-    pub(crate) seq: i64,
     pub(crate) purged: i64,
 }
 
 impl fmt::Display for PullCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{:016x}{:016x}", self.event.0.simple(), self.seq, self.purged)
+        write!(f, "{}{:016x}", self.event.0.simple(), self.purged)
     }
 }
 
@@ -136,16 +135,13 @@ impl FromStr for PullCursor {
             )
         };
         // Exactly as it was given out: not every spelling of a UUID or a number.
-        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if text.len() != 48 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(refuse());
         }
-        let (event, numbers) = text.split_at(32);
-        let (seq, purged) = numbers.split_at(16);
-        let number = |text| i64::from_str_radix(text, 16).map_err(|_| refuse());
+        let (event, purged) = text.split_at(32);
         Ok(Self {
             event: EventId(Uuid::try_parse(event).map_err(|_| refuse())?),
-            seq: number(seq)?,
-            purged: number(purged)?,
+            purged: i64::from_str_radix(purged, 16).map_err(|_| refuse())?,
         })
     }
 }

@@ -158,8 +158,9 @@ statements! {
     RENEW_FAILED = include_str!("../../queries/sqlite/renew_failed.sql");
 
     // How many of a client's events were removed, and up to which place some of a number's.
+    // With a single `max` the other column is that of its row (<https://sqlite.org/lang_select.html>, 2.5).
     PURGED = "SELECT coalesce(sum(purged), 0), \
-            coalesce(max(CASE WHEN $2 IS NULL OR phone_number = $2 THEN purged_up_to END), 0) \
+            coalesce(max(CASE WHEN $2 IS NULL OR phone_number = $2 THEN purged_up_to END), 0), purged_last \
         FROM number_sequences WHERE client_id = $1";
     // Numbers that had no event may have had some since.
     SEQUENCE_OF_EACH_WEBHOOK = "INSERT INTO number_sequences (client_id, phone_number, last) \

@@ -24,7 +24,7 @@ pub(super) fn part_of<T>(mut all: Vec<T>, part: &ByNumber, number: fn(&T) -> &Ph
 
 /// The place of any other event than the one there is is lost.
 pub(super) fn pulled(client: ClientId, pull: PullQuery) -> Result<PullPage, GatewayError> {
-    let here = format!("{}{:016x}{:016x}", ID.simple(), 7, 0).parse().unwrap();
+    let here = format!("{}{:016x}", ID.simple(), 0).parse().unwrap();
     let events = match pull.after {
         None if client == ClientId(1) => vec![event()],
         None => vec![],
