@@ -2,7 +2,7 @@
 
 use sqlx::{Row, SqliteConnection, query, query_scalar};
 use uuid::Uuid;
-use wharf_domain::{ClientId, Event};
+use wharf_domain::{ClientId, Event, EventId};
 
 use crate::{
     PullCursor, PullPage, PullQuery, Pulled, Store, StoreError,
@@ -51,6 +51,8 @@ async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQu
                 _ if was_put_back(cursor.purged, purged) => return Ok(Pulled::Gone),
                 // Nothing was removed since, or nothing after it: without a gap.
                 Some(place) if purged == cursor.purged || purged_up_to < place => place,
+                // Nothing of what there was then, which was nothing, was removed since.
+                None if cursor.event.0.is_nil() && (purged == cursor.purged || purged_up_to == 0) => 0,
                 // It is the last one that was removed itself: of who has got everything, and for whom nothing has come for long.
                 None if purged_last == Some(cursor.event.0) => purged_up_to,
                 _ => return Ok(Pulled::Gone),
@@ -59,13 +61,18 @@ async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQu
     };
     let places = places(connection, client, after, number, pull.limit).await?;
     let events = read(connection, client, &places).await?;
-    let last = events.last().map(|event| PullCursor {
-        event: event.id,
-        purged,
-    });
+    let last = events.last().map(|event| event.id);
+    // Who has got nothing yet has a place, too, or would not hear of what is removed before the next page.
+    let next = match (last, pull.after) {
+        (None, Some(after)) => after,
+        (last, _) => PullCursor {
+            event: last.unwrap_or(EventId(Uuid::nil())),
+            purged,
+        },
+    };
     Ok(Pulled::Page(PullPage {
         events,
-        next_cursor: last.or(pull.after),
+        next_cursor: Some(next),
     }))
 }
 

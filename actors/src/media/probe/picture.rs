@@ -34,7 +34,7 @@ const SMALL_SIDE: u32 = 100;
 /// Of 1 to 100: it is shown blurred.
 const QUALITY: u8 = 50;
 /// Scans of a progressive JPEG: each goes over the whole picture, and a hostile one has thousands.
-const MOST_SCANS: usize = 64;
+pub(super) const MOST_SCANS: usize = 64;
 /// The marker that begins one.
 const SCAN: [u8; 2] = [0xff, 0xda];
 /// The same of any JPEG, which the decoder does not count: each costs a row, and a hostile one has millions. What only looks like one

@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use wharf_domain::InvalidField;
 
-use super::picture::{MOST_BYTES, MOST_MARKED, Picture, Shrinking};
+use super::picture::{MOST_BYTES, MOST_MARKED, MOST_SCANS, Picture, Shrinking};
 
 /// Pixels of a side, at the most.
 const SIDE: u32 = 640;
@@ -28,8 +28,8 @@ pub(in crate::media) fn square(field: &'static str, file: &mut (impl Read + Seek
     if !picture.is_modest {
         let (width, height) = picture.size;
         return Err(refused(format!(
-            "has {width} by {height} pixels: JPEGs may have 24 million (and {MOST_MARKED} scans), progressive ones and interlaced PNGs \
-             12 million, other PNGs 50 million, WebPs 8 million"
+            "has {width} by {height} pixels: JPEGs may have 24 million (and {MOST_MARKED} scans), progressive ones (of \
+             {MOST_SCANS} scans) and interlaced PNGs 12 million, other PNGs 50 million, WebPs 8 million"
         )));
     }
     middle(&mut picture).ok_or_else(unreadable)

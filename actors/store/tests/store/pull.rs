@@ -101,14 +101,17 @@ on_every_database! {
         assert!(rest(db, &client, own, 2).await.len() > 4, "one number's");
     }
 
-    async fn nothing_has_no_cursor_and_a_place_is_kept_when_nothing_is_newer(db: &mut Database) {
+    async fn nothing_has_a_place_too_and_a_place_is_kept_when_nothing_is_newer(db: &mut Database) {
         let (client, webhook) = db.tenant("acme").await;
         let (other, _) = db.tenant("other").await;
         let query = |after| PullQuery { after, phone_number: None, limit: 10 };
-        assert_eq!(pull(db, &client, query(None)).await, Some((vec![], None)));
+        let (page, nowhere) = pull(db, &client, query(None)).await.unwrap();
+        assert_eq!(page, []);
+        assert_eq!(pull(db, &client, query(nowhere)).await, Some((vec![], nowhere)));
         let first = db.events(&webhook, &["a", "b"]).await;
         let (page, cursor) = pull(db, &client, query(None)).await.unwrap();
         assert_eq!(page, [first[0].id, first[1].id]);
+        assert_eq!(pull(db, &client, query(nowhere)).await, Some((page, cursor)));
         assert_eq!(pull(db, &client, query(cursor)).await, Some((vec![], cursor)));
         db.outcomes(&[delivered(&webhook, &first[0]), failed(&webhook, &first[1])]).await;
         let second = db.events(&webhook, &["a"]).await.remove(0);
@@ -168,12 +171,15 @@ on_every_database! {
 
     async fn who_has_got_everything_misses_nothing_when_that_goes(db: &mut Database) {
         let ((client, webhook), (other, others)) = (db.tenant("acme").await, db.tenant("other").await);
+        let query0 = PullQuery { after: None, phone_number: None, limit: 10 };
+        let (_, nowhere) = pull(db, &client, query0).await.unwrap();
         let events = db.events(&webhook, &["a", "b"]).await;
         let query = |after| PullQuery { after, phone_number: None, limit: 10 };
         let (_, place) = pull(db, &client, query(None)).await.unwrap();
         db.outcomes(&[delivered(&webhook, &events[0]), delivered(&webhook, &events[1])]).await;
         assert_eq!(purge(db, &events).await, 2);
         assert_eq!(pull(db, &client, query(place)).await, Some((vec![], place)));
+        assert_eq!(pull(db, &client, query(nowhere)).await, None, "who had got nothing has missed them");
         let theirs = db.events(&others, &["a"]).await;
         assert_eq!(pull(db, &other, query(place)).await, None, "another client's place is none");
         let next = db.events(&webhook, &["a"]).await;
