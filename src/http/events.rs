@@ -59,7 +59,7 @@ pub(super) async fn pull(call: Call) -> Answer {
     };
     query.finish()?;
     let pulled = call.desk.pull(call.client, pull).await?;
-    page(&pulled.events, pulled.next_cursor)
+    page(&pulled.events, Some(pulled.next_cursor))
 }
 
 /// `GET /api/webhooks/events/:event_id`

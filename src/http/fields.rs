@@ -4,9 +4,8 @@
 use serde_json::{Map, Value};
 use warp::http::StatusCode;
 use wharf_domain::{
-    ChatKinds, EventKinds, InvalidField, Metadata, PhoneNumber, Timestamp,
+    InvalidField, PhoneNumber, Timestamp,
     connection::{DEVICE_NAME_WANTED, is_device_name},
-    webhook,
 };
 
 use super::{
@@ -19,8 +18,6 @@ use super::{
 const UNKNOWN_NAMED: usize = 20;
 /// Characters of an unknown field's name that are repeated.
 const NAME_SHOWN: usize = 100;
-/// What stands for a value that is no whole number, where those below 0 are refused.
-const NO_NUMBER: i64 = -1;
 /// What is said of a text that is no time.
 pub(super) const TIME_WANTED: &str = "must be a time as RFC 3339 has it, such as 2025-11-05T14:23:00Z";
 
@@ -314,49 +311,6 @@ pub(super) fn boolean(name: &'static str, value: Value) -> Result<bool, InvalidF
 /// A phone number that is to be reached, as a string.
 pub(super) fn phone(name: &'static str, value: Value) -> Result<PhoneNumber, InvalidField> {
     PhoneNumber::parse(name, &string(name, value)?)
-}
-
-/// What a webhook is told of.
-pub(super) fn events(_name: &'static str, value: Value) -> Result<EventKinds, InvalidField> {
-    EventKinds::check(words(&value))
-}
-
-/// Of which chats.
-pub(super) fn chats(_name: &'static str, value: Value) -> Result<ChatKinds, InvalidField> {
-    ChatKinds::check(words(&value))
-}
-
-/// What is no text is no word either.
-fn words(value: &Value) -> impl Iterator<Item = &str> {
-    let words = value.as_array().into_iter().flatten();
-    words.map(|word| word.as_str().unwrap_or_default())
-}
-
-/// A budget of attempts.
-pub(super) fn max_retries(_name: &'static str, value: Value) -> Result<u32, InvalidField> {
-    webhook::check_max_retries(integer(&value).unwrap_or(NO_NUMBER))
-}
-
-/// For how long a replaced secret goes on signing.
-pub(super) fn overlap_hours(_name: &'static str, value: Value) -> Result<u32, InvalidField> {
-    webhook::check_overlap_hours(integer(&value).unwrap_or(NO_NUMBER))
-}
-
-/// A client's own object.
-pub(super) fn metadata(name: &'static str, value: Value) -> Result<Option<Metadata>, InvalidField> {
-    match value {
-        Value::Object(object) => Metadata::new(&object).map(Some),
-        _ => Err(InvalidField::new(name, "must be an object, or be left out")),
-    }
-}
-
-/// A client's own object, or null to clear it.
-pub(super) fn metadata_or_null(name: &'static str, value: Value) -> Result<Option<Metadata>, InvalidField> {
-    match value {
-        Value::Null => Ok(None),
-        Value::Object(object) => Metadata::new(&object).map(Some),
-        _ => Err(InvalidField::new(name, "must be an object, or null to clear it")),
-    }
 }
 
 /// A linked device's name on the phone, or null for that of the configuration.

@@ -6,8 +6,8 @@ use serde_json::Value;
 use warp::http::StatusCode;
 use wharf_actors::{GatewayError, NewWebhook};
 use wharf_domain::{
-    DeliveryMode, InvalidField, Metadata, WebhookId,
-    webhook::{DEFAULT_OVERLAP_HOURS, WebhookPatch},
+    ChatKinds, DeliveryMode, EventKinds, InvalidField, Metadata, WebhookId,
+    webhook::{self, DEFAULT_OVERLAP_HOURS, WebhookPatch},
 };
 
 use super::{
@@ -19,6 +19,8 @@ use super::{
     values::url,
 };
 
+/// What stands for a value that is no whole number, where those below 0 are refused.
+const NO_NUMBER: i64 = -1;
 /// What only webhooks have that are pushed, besides their URL.
 pub(super) const PUSHED_ONLY: [&str; 10] = [
     "max_retries",
@@ -49,7 +51,7 @@ pub(super) async fn register(call: Call) -> Answer {
         Ok(_) => body.required_or("webhook_url", NO_URL, url).map(Some),
         Err(_) => body.optional("webhook_url", url).map(|_| None),
     };
-    let asked = settings(&mut body, fields::metadata);
+    let asked = settings(&mut body, metadata);
     body.finish()?;
     let defaults = NewWebhook::pulled(phone_number?);
     let asked = asked?;
@@ -96,7 +98,7 @@ pub(super) async fn update(call: Call) -> Answer {
         body.absent("webhook_url", url);
         refuse_of_pushed(&mut body);
     }
-    let patch = settings(&mut body, fields::metadata_or_null);
+    let patch = settings(&mut body, metadata_or_null);
     body.finish()?;
     let patch = patch?;
     json(StatusCode::OK, &call.desk.update_webhook(call.client, id, patch).await?)
@@ -122,7 +124,7 @@ pub(super) async fn delete(call: Call) -> Answer {
 pub(super) async fn rotate_secret(call: Call) -> Answer {
     let id = webhook_id(&call)?;
     let mut body = Fields::parse(&call.body)?;
-    let overlap_hours = body.optional("overlap_hours", fields::overlap_hours);
+    let overlap_hours = body.optional("overlap_hours", overlap_hours);
     body.finish()?;
     let overlap = Duration::from_hours(overlap_hours?.unwrap_or(DEFAULT_OVERLAP_HOURS).into());
     json(
@@ -157,12 +159,12 @@ fn settings(
     metadata: fn(&'static str, Value) -> Result<Option<Metadata>, InvalidField>,
 ) -> Result<WebhookPatch, Refused> {
     let webhook_url = body.optional("webhook_url", url);
-    let max_retries = body.optional("max_retries", fields::max_retries);
+    let max_retries = body.optional("max_retries", max_retries);
     let is_active = body.optional("is_active", fields::boolean);
     let metadata = body.optional("metadata", metadata);
     body.keeps_numbers_of("metadata");
-    let events = body.optional("events", fields::events);
-    let chats = body.optional("chats", fields::chats);
+    let events = body.optional("events", events);
+    let chats = body.optional("chats", chats);
     let hub_signature = body.optional("hub_signature", fields::boolean);
     let (courtesy, headers) = courtesy::read(body)?;
     Ok(WebhookPatch {
@@ -195,6 +197,49 @@ fn no_url(name: &'static str, value: Value) -> Result<(), InvalidField> {
     match value {
         Value::Null => Ok(()),
         _ => Err(InvalidField::new(name, OF_PUSHED)),
+    }
+}
+
+/// What a webhook is told of.
+fn events(_name: &'static str, value: Value) -> Result<EventKinds, InvalidField> {
+    EventKinds::check(words(&value))
+}
+
+/// Of which chats.
+fn chats(_name: &'static str, value: Value) -> Result<ChatKinds, InvalidField> {
+    ChatKinds::check(words(&value))
+}
+
+/// What is no text is no word either.
+fn words(value: &Value) -> impl Iterator<Item = &str> {
+    let words = value.as_array().into_iter().flatten();
+    words.map(|word| word.as_str().unwrap_or_default())
+}
+
+/// A budget of attempts.
+fn max_retries(_name: &'static str, value: Value) -> Result<u32, InvalidField> {
+    webhook::check_max_retries(fields::integer(&value).unwrap_or(NO_NUMBER))
+}
+
+/// For how long a replaced secret goes on signing.
+fn overlap_hours(_name: &'static str, value: Value) -> Result<u32, InvalidField> {
+    webhook::check_overlap_hours(fields::integer(&value).unwrap_or(NO_NUMBER))
+}
+
+/// A client's own object.
+fn metadata(name: &'static str, value: Value) -> Result<Option<Metadata>, InvalidField> {
+    match value {
+        Value::Object(object) => Metadata::new(&object).map(Some),
+        _ => Err(InvalidField::new(name, "must be an object, or be left out")),
+    }
+}
+
+/// A client's own object, or null to clear it.
+fn metadata_or_null(name: &'static str, value: Value) -> Result<Option<Metadata>, InvalidField> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Object(object) => Metadata::new(&object).map(Some),
+        _ => Err(InvalidField::new(name, "must be an object, or null to clear it")),
     }
 }
 

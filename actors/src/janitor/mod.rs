@@ -157,7 +157,7 @@ async fn report_missed(shared: &Shared) -> Result<(), WriteError> {
 
 /// What is about it is told with it.
 async fn report(shared: &Shared, key: ConnectionKey, awaited: AwaitedMessage) -> Result<(), WriteError> {
-    if let Some(report) = report_of(&awaited) {
+    if let Some(report) = report_of(&key.phone_number, &awaited) {
         let report = new_event(&key, report, clock::now());
         let id = awaited.id;
         return shared

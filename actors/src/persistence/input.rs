@@ -261,7 +261,7 @@ pub(super) async fn end_waits(
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut awaited = group.awaited_messages(key).await?;
     awaited.sort_by_key(|one| one.due_at);
-    let reports = awaited.iter().filter_map(report_of);
+    let reports = awaited.iter().filter_map(|one| report_of(&key.phone_number, one));
     let reports = Vec::from_iter(reports.map(|report| new_event(key, report, now)));
     let mut recorded = group.record_inbound(&reports).await?;
     recorded.extend(group.release_all(key, now).await?);

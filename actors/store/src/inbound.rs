@@ -97,9 +97,12 @@ async fn record<N: Borrow<NewEvent>>(
     )
     .await?;
     // Nobody's answer is awaited for what is pulled: it counts as delivered as it is committed, unless it waits for its file.
-    let pulled = recorded.iter().filter(|recorded| recorded.is_pulled);
-    for recorded in pulled.filter(|recorded| recorded.event.next_retry_at.is_none()) {
-        let deliver = sqlx::query(sql::DELIVER_PULLED).bind(recorded.event.seq);
+    if recorded.iter().any(|recorded| recorded.is_pulled)
+        && let [first, .., last] | [first @ last] = recorded.as_slice()
+    {
+        let deliver = sqlx::query(sql::DELIVER_PULLED)
+            .bind(first.event.seq)
+            .bind(last.event.seq);
         deliver.execute(&mut *connection).await?;
     }
     if let Some(last) = recorded.last() {

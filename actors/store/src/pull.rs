@@ -61,19 +61,13 @@ async fn page(connection: &mut SqliteConnection, client: ClientId, pull: &PullQu
     };
     let places = places(connection, client, after, number, pull.limit).await?;
     let events = read(connection, client, &places).await?;
-    let last = events.last().map(|event| event.id);
+    let place = |event| PullCursor { event, purged };
     // Who has got nothing yet has a place, too, or would not hear of what is removed before the next page.
-    let next = match (last, pull.after) {
-        (None, Some(after)) => after,
-        (last, _) => PullCursor {
-            event: last.unwrap_or(EventId(Uuid::nil())),
-            purged,
-        },
+    let next_cursor = match events.last() {
+        Some(last) => place(last.id),
+        None => pull.after.unwrap_or(place(EventId(Uuid::nil()))),
     };
-    Ok(Pulled::Page(PullPage {
-        events,
-        next_cursor: Some(next),
-    }))
+    Ok(Pulled::Page(PullPage { events, next_cursor }))
 }
 
 /// The places of the first events after a place.

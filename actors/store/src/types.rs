@@ -163,7 +163,7 @@ pub struct PullPage {
     /// The events.
     pub events: Vec<Event>,
     /// Where to go on: after the last of these events, or where it was when there is none.
-    pub next_cursor: Option<PullCursor>,
+    pub next_cursor: PullCursor,
 }
 
 /// What a consumer pulled.

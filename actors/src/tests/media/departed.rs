@@ -14,9 +14,18 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_comes_when_its_client_is_gone_is_not_kept() {
+    for is_pulled in [false, true] {
+        a_file_comes_late(is_pulled).await;
+    }
+}
+
+async fn a_file_comes_late(is_pulled: bool) {
     let host = Host::start().await;
     let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let (client, _, link) = world.client_with_webhook("/ok").await;
+    let (client, _, link) = match is_pulled {
+        true => world.client_that_pulls().await,
+        false => world.client_with_webhook("/ok").await,
+    };
     let slow = picture(&host, "5511999999999", "M1", 300_000);
     host.script(&path_of(&slow), [Act::Hang]);
     link.deliver(vec![slow]).await.unwrap();
@@ -32,6 +41,7 @@ async fn a_file_that_comes_when_its_client_is_gone_is_not_kept() {
     .await;
     host.go_on();
     wait_until("no file is left", WITHIN, || async { files_below(&directory) == 0 }).await;
+    assert_eq!(world.store.strays().await.unwrap(), [""; 0]);
     world.gateway.stop().await;
 }
 

@@ -67,27 +67,3 @@ async fn a_webhook_that_is_deleted_ends_what_waits_for_its_file() {
     assert_eq!(world.events(&webhook).await[0].status, EventStatus::Failed, "it stays");
     world.gateway.stop().await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_is_removed_leaves_nothing_of_what_waits_for_its_file() {
-    let host = Host::start().await;
-    let world = World::start_with(with_media(&host, MediaSettings::default())).await;
-    let (client, _, link) = world.client_that_pulls().await;
-    let slow = picture(&host, "5511999999999", "M1", 300_000);
-    host.script(&path_of(&slow), [Act::Hang]);
-    link.deliver(vec![slow]).await.unwrap();
-    let directory = world.dir.path().join("media");
-    wait_until("half of it is here", WITHIN, || async { files_below(&directory) == 1 }).await;
-    let mut writer = world.store.writer().await.unwrap();
-    let mut group = writer.begin().await.unwrap();
-    group.remove_client(client, clock::now()).await.unwrap();
-    group.commit().await.unwrap();
-    wait_until("the client is gone", WITHIN, || async {
-        world.store.removed_clients().await.unwrap().is_empty()
-    })
-    .await;
-    host.go_on();
-    wait_until("no file is left", WITHIN, || async { files_below(&directory) == 0 }).await;
-    assert_eq!(world.store.strays().await.unwrap(), [""; 0]);
-    world.gateway.stop().await;
-}

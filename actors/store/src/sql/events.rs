@@ -87,7 +87,10 @@ statements! {
     // If it is what the $2 rows of the last insert made: AUTOINCREMENT gives each of them a place, also those that were not new.
     TAKE_BACK = "DELETE FROM webhook_events WHERE id = $1 \
         AND seq > (SELECT s.seq FROM sqlite_sequence s WHERE s.name = 'webhook_events') - $2";
-    DELIVER_PULLED = "UPDATE webhook_events SET status = 'delivered', delivered_at = created_at WHERE seq = $1";
+    // Of the events from place $1 to $2, which were made just now, those that are pulled and wait for no file.
+    DELIVER_PULLED = "UPDATE webhook_events AS e SET status = 'delivered', delivered_at = e.created_at \
+        WHERE e.seq BETWEEN $1 AND $2 AND e.next_retry_at IS NULL \
+            AND EXISTS (SELECT 1 FROM whatsapp_webhooks w WHERE w.id = e.webhook_id AND w.webhook_url IS NULL)";
     LISTED_UP_TO = "SELECT up_to FROM listed WHERE id = 1";
     LIST_EVENTS = "INSERT INTO webhook_event_list (webhook_id, seq) \
         SELECT e.webhook_id, e.seq FROM webhook_events e \

@@ -94,7 +94,7 @@ on_every_database! {
             let ids: Vec<EventId> = page.events.iter().map(|event| event.id).collect();
             ended(&ids);
             pulled.extend(ids);
-            query.after = page.next_cursor;
+            query.after = Some(page.next_cursor);
         }
         assert_eq!(pulled, made);
     }

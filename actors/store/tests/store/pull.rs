@@ -6,7 +6,7 @@ use crate::database::{Database, delivered, failed, key, later, on_every_database
 async fn pull(db: &Database, client: &Client, query: PullQuery) -> Option<(Vec<EventId>, Option<PullCursor>)> {
     match db.store.pull(client.id, &query).await.unwrap() {
         Pulled::Page(PullPage { events, next_cursor }) => {
-            Some((events.iter().map(|event| event.id).collect(), next_cursor))
+            Some((events.iter().map(|event| event.id).collect(), Some(next_cursor)))
         }
         Pulled::Gone => None,
     }

@@ -103,7 +103,7 @@ on_every_database! {
                 Pulled::Gone => panic!("nothing was removed"),
             }
         };
-        let place = page(db, None).await.next_cursor;
+        let place = Some(page(db, None).await.next_cursor);
         let others = [db.message(&webhook.key(), "a", "second"), picture(db, &webhook, "b")];
         let batch: Vec<NewEvent> = [first].into_iter().chain(others).collect();
         assert_eq!(db.record(&batch).await.len(), 2);

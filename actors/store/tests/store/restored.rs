@@ -34,7 +34,7 @@ async fn pull(db: &Database, client: ClientId, after: Option<PullCursor>) -> Opt
             Pulled::Gone => return None,
             Pulled::Page(PullPage { events, .. }) if events.is_empty() => return Some(places),
             Pulled::Page(PullPage { next_cursor, .. }) => {
-                at = next_cursor.map(|cursor| cursor.to_string().parse().unwrap());
+                at = Some(next_cursor.to_string().parse().unwrap());
                 places.extend(at);
             }
         }
