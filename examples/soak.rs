@@ -36,6 +36,8 @@ mod network;
 #[path = "bench/process.rs"]
 #[expect(dead_code, reason = "`load` uses the rest")]
 mod process;
+#[path = "soak/pull.rs"]
+mod pull;
 #[path = "soak/receiver.rs"]
 mod receiver;
 #[path = "soak/settle.rs"]

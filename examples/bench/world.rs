@@ -3,7 +3,7 @@
 use std::{ops::Range, path::PathBuf, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
-use wharf_actors::{Gateway, NewWebhook, Settings};
+use wharf_actors::{Gateway, Limits, NewWebhook, Settings};
 use wharf_domain::{
     ClientId, ConnectionKey, ConnectionStatus, EventStatus, IncomingMessage, MessageKind, PhoneNumber, Timestamp,
     WebhookId, address::TargetPolicy, outgoing::Pacing,
@@ -195,6 +195,10 @@ pub(crate) fn settings() -> Settings {
             per_second: 0,
             queue_max: u32::MAX,
             ..Pacing::default()
+        },
+        limits: Limits {
+            changes_per_second: 0,
+            ..Limits::default()
         },
         ..Settings::default()
     }

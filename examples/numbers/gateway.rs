@@ -63,6 +63,7 @@ impl Options {
             ("WHARF_DELIVERY__ALLOW_PRIVATE_NETWORKS", "true".to_owned()),
             // What the machine can do is measured here, not what WhatsApp likes.
             ("WHARF_SENDING__PER_SECOND", "0".to_owned()),
+            ("WHARF_LIMITS__CHANGES_PER_SECOND", "0".to_owned()),
         ];
         if let Some(per_second) = self.per_second {
             variables.push(("WHARF_SESSIONS__START_PER_SECOND", per_second.to_string()));
@@ -84,6 +85,7 @@ impl Options {
             config.gateway.keep.look_every = keep / 6;
             config.gateway.keep.anew_every = keep / 3;
             config.gateway.media.keep = keep;
+            config.gateway.media.time_to_fetch = keep;
         }
         Ok(config)
     }

@@ -23,8 +23,8 @@ use wharf_domain::{
 };
 use wharf_store::{Store, StoreOptions};
 use wharf_whatsapp::{
-    CloseReason, Inbox, Link, LinkError, LinkEvent, LinkEvents, LinkFactory, LinkOptions, PairCode, PairCodeError,
-    SendError, Sent,
+    CloseReason, Inbox, KeysError, Link, LinkError, LinkEvent, LinkEvents, LinkFactory, LinkOptions, PairCode,
+    PairCodeError, SendError, Sent,
 };
 
 use crate::{
@@ -199,7 +199,7 @@ impl LinkFactory for Links {
         Ok(Arc::new(OpenLink { task, events }))
     }
 
-    async fn forget(&self, _key: &ConnectionKey) -> Result<(), LinkError> {
+    async fn forget(&self, _key: &ConnectionKey) -> Result<(), KeysError> {
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{LOOK_EVERY, PATIENCE},
-    line::{Line, Stage, Standing},
+    line::{Hook, Line, Stage, Standing},
     process::Failure,
 };
 
@@ -32,8 +32,10 @@ pub(crate) async fn churn(stage: Arc<Stage>, line: Arc<Line>, mut rng: Rng, pace
     Ok(())
 }
 
+/// The id and the path of a webhook that has a receiver.
 async fn hook(line: &Line) -> Option<(String, String)> {
-    line.gate.read().await.webhook.clone()
+    let Hook { id, path } = line.gate.read().await.webhook.clone()?;
+    Some((id, path?))
 }
 
 /// The owner changes the webhook.
@@ -249,7 +251,7 @@ pub(crate) async fn bring_back(stage: &Stage, line: &Line, rng: &mut Rng) -> Res
 }
 
 async fn delete_webhook(stage: &Stage, line: &Line, standing: &mut Standing) -> Result<(), Failure> {
-    let Some((id, _)) = standing.webhook.take() else {
+    let Some(Hook { id, .. }) = standing.webhook.take() else {
         return Ok(());
     };
     let path = format!("/api/webhooks/{id}");

@@ -15,6 +15,7 @@ use crate::{
     churn::bring_back,
     line::{Line, Stage},
     process::Failure,
+    pull::pull,
 };
 
 /// Adds a client.
@@ -65,7 +66,8 @@ pub(crate) async fn rotate(
 pub(crate) async fn come_and_go(stage: Arc<Stage>, place: usize, mut rng: Rng, pace_ms: u64) -> Result<(), Failure> {
     while !stage.is_over() {
         let tenant = add(&stage, "for a while").await?;
-        let line = Line::new(&stage, place, Arc::clone(&tenant)).await?;
+        let line = Arc::new(Line::new(&stage, place, Arc::clone(&tenant)).await?);
+        let pulling = tokio::spawn(pull(Arc::clone(&stage), Arc::clone(&line)));
         bring_back(&stage, &line, &mut rng).await?;
         let path = format!("/accounts/{}/messages", line.contacts[0]);
         for message in [
@@ -84,6 +86,7 @@ pub(crate) async fn come_and_go(stage: Arc<Stage>, place: usize, mut rng: Rng, p
                 stage.book.lose(place, "before a client went");
             }
         }
+        pulling.abort();
         remove(&stage, &tenant).await?;
         stage.book.excuse(place);
         unlinked(&stage, &line.number).await?;

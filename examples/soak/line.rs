@@ -63,10 +63,17 @@ pub(crate) struct Line {
 /// What a number has.
 #[derive(Default)]
 pub(crate) struct Standing {
-    /// Its webhook's id and path.
-    pub(crate) webhook: Option<(String, String)>,
+    pub(crate) webhook: Option<Hook>,
     pub(crate) linked: bool,
     generation: u32,
+}
+
+/// A number's webhook.
+#[derive(Clone)]
+pub(crate) struct Hook {
+    pub(crate) id: String,
+    /// Where the receiver has it; `None` if it is pulled.
+    pub(crate) path: Option<String>,
 }
 
 impl Standing {
@@ -110,11 +117,10 @@ impl Line {
         stage.api.ask(&stage.book, &self.tenant, method, path, body).await
     }
 
-    /// Registers a webhook, on a path of its own.
+    /// Registers a webhook: on a path of its own, or, one time in three, one that is pulled.
     pub(crate) async fn register(&self, stage: &Stage, rng: &mut Rng, standing: &mut Standing) -> Result<(), Failure> {
         standing.generation += 1;
-        let path = hooks::path(self.place, standing.generation);
-        stage.hooks.mood(&path, "fine")?;
+        let path = (rng.u32(..3) > 0).then(|| hooks::path(self.place, standing.generation));
         let events: &[&str] = if rng.bool() {
             &["message"]
         } else {
@@ -128,15 +134,21 @@ impl Line {
                 "presence",
             ]
         };
-        let new = json!({
-            "phone_number": self.number,
-            "webhook_url": format!("http://{}{path}", stage.hooks.address),
-            "max_retries": rng.u32(1..4),
-            "timeout_ms": 1500,
-            "events": events,
-            "hub_signature": rng.bool(),
-            "recovery": if rng.bool() { "auto" } else { "manual" },
-        });
+        let new = match &path {
+            Some(path) => {
+                stage.hooks.mood(path, "fine")?;
+                json!({
+                    "phone_number": self.number,
+                    "webhook_url": format!("http://{}{path}", stage.hooks.address),
+                    "max_retries": rng.u32(1..4),
+                    "timeout_ms": 1500,
+                    "events": events,
+                    "hub_signature": rng.bool(),
+                    "recovery": if rng.bool() { "auto" } else { "manual" },
+                })
+            }
+            None => json!({"phone_number": self.number, "delivery": "pull", "events": events}),
+        };
         let reply = self
             .ask(stage, Method::POST, "/api/webhooks/register", Some(&new))
             .await?;
@@ -147,8 +159,11 @@ impl Line {
             _ => return Err(format!("registering was answered {}: {}", reply.status, reply.body).into()),
         };
         let id = shown["id"].as_str().ok_or("a webhook without an id")?.to_owned();
-        standing.webhook = Some((id, path));
-        stage.book.did("registered");
+        stage.book.did(match path {
+            Some(_) => "registered",
+            None => "registered to be pulled",
+        });
+        standing.webhook = Some(Hook { id, path });
         Ok(())
     }
 
@@ -219,7 +234,7 @@ impl Line {
 
     /// Makes its webhook answer, and sees that what failed is tried again.
     pub(crate) async fn heal(&self, stage: &Stage, standing: &Standing) -> Result<(), Failure> {
-        let Some((id, path)) = &standing.webhook else {
+        let Some(Hook { id, path: Some(path) }) = &standing.webhook else {
             return Ok(());
         };
         stage.hooks.mood(path, "fine")?;

@@ -26,6 +26,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 pub(crate) struct Lives {
     directory: PathBuf,
     arguments: Vec<String>,
+    kept_for: Duration,
     part: Mutex<Option<Part>>,
 }
 
@@ -52,8 +53,14 @@ impl Lives {
         Self {
             directory: directory.to_owned(),
             arguments,
+            kept_for: Duration::from_secs(keep_s),
             part: Mutex::default(),
         }
+    }
+
+    /// How long what is delivered can be pulled.
+    pub(crate) fn kept_for(&self) -> Duration {
+        self.kept_for
     }
 
     fn part(&self) -> MutexGuard<'_, Option<Part>> {

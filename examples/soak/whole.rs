@@ -26,7 +26,7 @@ use crate::{
     lives::{self, Lives},
     log,
     process::Failure,
-    rounded, say, settle, traffic,
+    pull, rounded, say, settle, traffic,
 };
 
 /// The share of the run in which the gateway is restarted; what grows in a process is looked for in the rest, in one life.
@@ -173,6 +173,9 @@ fn begin(
         pace_ms,
     )));
     tokio::spawn(take(Arc::clone(stage)));
+    for line in lines {
+        tokio::spawn(pull::pull(Arc::clone(stage), Arc::clone(line)));
+    }
     tasks
 }
 
@@ -188,6 +191,8 @@ async fn take(stage: Arc<Stage>) {
             tokio::spawn(async move {
                 match stage.api.file(&url).await {
                     Some((200, _)) => stage.book.did("files fetched"),
+                    // Of an event that is pulled while it waits.
+                    Some((503, _)) => stage.book.did("files fetched too early"),
                     Some(_) => stage.book.did("files fetched too late"),
                     None => stage.book.did("files not fetched: no gateway"),
                 }

@@ -22,8 +22,6 @@ const FIRST_STEP: usize = 64;
 const SMALL_STEP: u32 = 100;
 /// An `Idempotency-Key` is honoured for this long (CONTRACT.md section 2).
 const DAY: Duration = wharf_store::KEY_LIFETIME;
-/// How long a receiver has at the least to fetch the file of an event that it got.
-const TIME_TO_FETCH: Duration = Duration::from_hours(24);
 /// A file of which less than this share is free keeps that for the events to come.
 const FREE_SHARE: u64 = 10;
 
@@ -229,8 +227,9 @@ async fn all_of(shared: &Shared, what: Work, report: &mut Report) -> Result<u64,
 /// row, for the next round. One whose event still waits stays, and for a day behind it.
 async fn media(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u64, WriteError> {
     let (mut removed, mut after) = (0, None);
+    let time_to_fetch = shared.settings.media.time_to_fetch;
     loop {
-        let fetched_by = now - TIME_TO_FETCH;
+        let fetched_by = now - time_to_fetch;
         let expired = shared.store.expired_media(now, fetched_by, SMALL_STEP, after).await?;
         after = expired.last().copied();
         if after.is_none() {
@@ -239,7 +238,7 @@ async fn media(shared: &Shared, now: Timestamp, report: &mut Report) -> Result<u
         let (needed, expired): (Vec<_>, Vec<_>) = expired.into_iter().partition(|file| file.is_needed);
         if !needed.is_empty() {
             let (rows, needed) = (most(needed.len()), needed.iter().map(|file| file.id).collect());
-            step(shared, Work::NeededMedia(needed, now + TIME_TO_FETCH), rows, report).await?;
+            step(shared, Work::NeededMedia(needed, now + time_to_fetch), rows, report).await?;
         }
         let files: Vec<_> = expired.iter().map(|file| (file.client_id, file.id)).collect();
         let gone = shared.media.files.remove(&files).await;

@@ -16,6 +16,8 @@ pub struct MediaSettings {
     pub directory: Option<PathBuf>,
     /// How long.
     pub keep: Duration,
+    /// How long a receiver has at the least to fetch the file of an event that it got.
+    pub time_to_fetch: Duration,
     /// Bytes of one client's files; 0 is no limit.
     pub max_bytes: u64,
     /// Files of up to so many bytes go out in the event itself.
@@ -41,6 +43,7 @@ impl Default for MediaSettings {
             public_url: None,
             directory: None,
             keep: Duration::from_hours(7 * 24),
+            time_to_fetch: Duration::from_hours(24),
             max_bytes: 10 << 30,
             inline_max_bytes: 0,
             max_downloads: 16,
