@@ -36,7 +36,20 @@ fn no_command_opens_a_copy_with_the_log_of_the_database_whose_place_it_took() {
     assert!(!at("second.db").exists());
     fs::remove_file(at(log)).unwrap();
     assert_eq!(run(&["client", "list"]), (Some(0), String::new()));
-    let (code, told) = run(&["serve"]);
-    assert!(code == Some(1) && told.contains("run wharf restored"), "{told}");
+    for arguments in [
+        ["serve"].as_slice(),
+        &["client", "add", "b"],
+        &["client", "rotate", "1"],
+        &["client", "remove", "1"],
+    ] {
+        let (code, told) = run(arguments);
+        assert!(code == Some(1) && told.contains("run wharf restored"), "{told}");
+    }
+    assert_eq!(fs::read(at(file)).unwrap(), copied);
     assert_eq!(run(&["restored", "--unused"]), (Some(0), String::new()));
+    assert_eq!(run(&["client", "rotate", "1"]), (Some(0), String::new()));
+
+    fs::write(at(file), "").unwrap();
+    let (code, told) = run(&["restored"]);
+    assert!(code == Some(1) && told.contains("is empty"), "{told}");
 }

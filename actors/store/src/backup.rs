@@ -1,7 +1,6 @@
 //! A copy of the database, whole and as of one moment, while it is used.
 
 use std::{
-    fs::{self, File},
     io::{self, Seek as _, SeekFrom, Write as _},
     path::Path,
 };
@@ -12,7 +11,8 @@ use crate::{
     StoreError,
     open::{hold_lock, refuse_log_of_another},
     place::Place,
-    private, sql,
+    sql,
+    unfinished::Unfinished,
 };
 
 /// What `PRAGMA user_version` of a copy says until it was made harmless ([`restored`](crate::Group::restored)) or [`take_for_unused`]: no
@@ -26,7 +26,8 @@ const USER_VERSION: u64 = 60;
 ///
 /// It is one read: writers wait for nothing, what they commit meanwhile is not in the copy, and the write-ahead log cannot be
 /// begun anew before it ends. The schema is not looked at, so that a newer program copies what it is about to bring up to date.
-/// The key that secrets are encrypted with is not in the database. The copy says that it is one, and is not served as it is.
+/// The key that secrets are encrypted with is not in the database. The copy says that it is one, and is not served as it is. It has
+/// its name when it is whole and says so: a process that is killed leaves `FILE.unfinished`, which the next copy to `file` removes.
 ///
 /// # Errors
 /// `Url`; `Unavailable` says what cannot be read or written, and leaves no file behind.
@@ -41,17 +42,10 @@ pub async fn back_up(url: &str, file: &Path) -> Result<u64, StoreError> {
     if !place.path.exists() {
         return Err(StoreError::Unavailable(place.named("there is no such file")));
     }
-    let made = private::options().create_new(true).open(file);
-    let copy = made.map_err(|error| failed("cannot be copied to", &error))?;
+    let copy = Unfinished::begin(name).map_err(|error| failed("cannot be copied to", &error))?;
     // SQLite takes an empty file for one that is not there.
-    let copied = match copy_into(&place, name).await {
-        Ok(()) => settle(&copy, file).map_err(|error| failed("was copied, but is not on the disk as", &error)),
-        Err(error) => Err(error),
-    };
-    if copied.is_err() {
-        let _nothing_to_remove = fs::remove_file(file);
-    }
-    copied
+    copy_into(&place, copy.path()).await?;
+    settle(copy).map_err(|error| failed("was copied, but is not on the disk as", &error))
 }
 
 /// Takes a copy for the database itself, which was not used since it was copied: nothing in it changes, its schema neither, but it is
@@ -89,12 +83,12 @@ async fn copy_into(place: &Place, name: &str) -> Result<(), StoreError> {
     copied.map(drop).map_err(|error| place.error(error))
 }
 
-/// Has the copy say that it is one, and has it on the disk, and its name too. Nobody else has it open.
-fn settle(mut copy: &File, file: &Path) -> io::Result<u64> {
-    copy.seek(SeekFrom::Start(USER_VERSION))?;
-    copy.write_all(&COPY.to_be_bytes())?;
-    copy.sync_all()?;
-    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
-    Ok(copy.metadata()?.len())
+/// Has the copy say that it is one, and has it on the disk, and then by its name. Nobody else has it open.
+fn settle(mut copy: Unfinished) -> io::Result<u64> {
+    copy.file.seek(SeekFrom::Start(USER_VERSION))?;
+    copy.file.write_all(&COPY.to_be_bytes())?;
+    copy.file.sync_all()?;
+    let bytes = copy.file.metadata()?.len();
+    copy.finish()?;
+    Ok(bytes)
 }

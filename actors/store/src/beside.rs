@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::query;
+use sqlx::{query, query_scalar};
 use tokio::time::{Instant, sleep};
 
-use crate::{Group, Store, StoreError, place::is_busy};
+use crate::{Group, Store, StoreError, backup::COPY, open::is_copied, place::is_busy};
 
 /// How long such a write waits for its turn, unless the URL has a `busy_timeout_ms`.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,7 +18,8 @@ impl Store {
     /// or the `busy_timeout_ms` of the URL.
     ///
     /// # Errors
-    /// Those of `work`, after which nothing is kept; `Unavailable` when there was no gap, or when the disk refuses.
+    /// Those of `work`, after which nothing is kept; `Unavailable` when there was no gap, or when the disk refuses; `Copied` when it is a
+    /// copy that nobody made harmless, unless the store was opened for that ([`Store::open_copy`]).
     pub async fn write_beside<T, E>(&self, work: impl AsyncFnOnce(&mut Group<'_>) -> Result<T, E>) -> Result<T, E>
     where
         E: From<StoreError>,
@@ -33,6 +34,9 @@ impl Store {
         loop {
             match writer.try_begin().await? {
                 Ok(mut group) => {
+                    if !self.inner.takes_copies && group.is_copy().await? {
+                        return Err(is_copied(place).into());
+                    }
                     let done = work(&mut group).await?;
                     group.commit().await?;
                     return Ok(done);
@@ -42,5 +46,14 @@ impl Store {
             }
             sleep(TRY_AGAIN_AFTER).await;
         }
+    }
+}
+
+impl Group<'_> {
+    /// Whether the database is a copy that nobody made harmless: ids that it gives out may have been given out since.
+    async fn is_copy(&mut self) -> Result<bool, StoreError> {
+        let version = query_scalar::<_, i32>("PRAGMA user_version");
+        let version = version.fetch_one(self.enter()?).await;
+        self.leave(version.map(|version| version == COPY))
     }
 }

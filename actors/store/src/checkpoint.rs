@@ -25,12 +25,15 @@ const READERS_END: Duration = Duration::from_secs(1);
 pub(crate) struct Restart {
     /// Pages of it.
     at: i64,
+    /// Of how many that failed last: a log of fewer was begun anew since.
+    failed_at: i64,
 }
 
 impl Default for Restart {
     fn default() -> Self {
         Self {
             at: CHECKPOINT_PAGES.into(),
+            failed_at: 0,
         }
     }
 }
@@ -79,16 +82,25 @@ impl Writer {
 
 impl Restart {
     async fn finish(&mut self, connection: &mut SqliteConnection, place: &Place) -> Result<(), sqlx::Error> {
-        let pages = passive(connection).await?;
-        if pages < self.at {
+        let looked = passive(connection).await?;
+        self.look(looked);
+        if looked < self.at {
             return Ok(());
         }
         wait_at_most(connection, READERS_END).await?;
         let restarted = query_as(sql::CHECKPOINT_RESTART).fetch_one(&mut *connection).await;
         wait_at_most(connection, place.patience()).await?;
         let (is_busy, pages, _): (i64, i64, i64) = restarted?;
-        *self = Self::after(is_busy == 0, pages);
+        *self = Self::after(is_busy == 0, pages.max(looked));
         Ok(())
+    }
+
+    /// Forgets that a try failed as soon as the log is another one: it may grow as far as any before it is ended.
+    fn look(&mut self, pages: i64) {
+        // Where nobody says how many it has, it is -1.
+        if (0..self.failed_at).contains(&pages) {
+            *self = Self::default();
+        }
     }
 
     /// The next one after this try.
@@ -100,6 +112,7 @@ impl Restart {
             // over at the moment, nobody says how many pages it has.
             false => Self {
                 at: pages.max(least.at) * 2,
+                failed_at: pages,
             },
         }
     }
@@ -129,6 +142,21 @@ mod tests {
             (false, -1, 2 * least),
         ] {
             assert_eq!(Restart::after(restarted, pages).at, next, "{restarted}, {pages}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_was_begun_anew_without_force_is_ended_at_the_usual_length_again() {
+        let least = i64::from(CHECKPOINT_PAGES);
+        let mut restart = Restart::after(false, 3 * least);
+        for (pages, at) in [
+            (3 * least, 6 * least),
+            (-1, 6 * least),
+            (4 * least, 6 * least),
+            (7, least),
+        ] {
+            restart.look(pages);
+            assert_eq!(restart.at, at, "{pages}");
         }
     }
 }

@@ -38,7 +38,7 @@ impl Store {
         Self::open_as(options, false).await
     }
 
-    /// The same for who makes a copy harmless: it may be one.
+    /// The same for who makes a copy harmless: it may be one, and a new database is not made, neither of an empty file.
     ///
     /// # Errors
     /// As those of [`Store::open`], without `Copied`.
@@ -54,7 +54,7 @@ impl Store {
                 "store.url {url:?} has mode=ro, which is for commands that only read: a server writes; leave it out"
             )));
         }
-        let (place, lock, opening) = claim_files(place, options.exclusive).await?;
+        let (place, lock, opening) = claim_files(place, options.exclusive, !takes_copies).await?;
         let place = Arc::new(place);
         prepare(&place, options.exclusive, takes_copies).await?;
         drop(opening);
@@ -69,6 +69,7 @@ impl Store {
             inner: Arc::new(Inner {
                 pool,
                 place,
+                takes_copies,
                 _lock: lock,
             }),
         })
@@ -93,11 +94,16 @@ pub fn refuse_foreign_log(url: &str) -> Result<(), StoreError> {
     refuse_log_of_another(&url.parse::<Place>()?.resolved())
 }
 
-/// Makes directory and file, and takes the locks: the one that a server holds for its life, and the one that makes
+/// Makes directory and file if it `makes` any, and takes the locks: the one that a server holds for its life, and the one that makes
 /// openings take turns. Answers where the file itself is. File I/O, so not on the async threads.
-async fn claim_files(place: Place, exclusive: bool) -> Result<(Place, Option<File>, Option<File>), StoreError> {
+async fn claim_files(
+    place: Place,
+    exclusive: bool,
+    makes: bool,
+) -> Result<(Place, Option<File>, Option<File>), StoreError> {
+    let makes = makes && !place.read_only;
     let claim = move || {
-        if !place.read_only {
+        if makes {
             private::make_directory(place.directory())
                 .map_err(|error| io_error(&place, "make its directory", &error))?;
         }
@@ -108,7 +114,7 @@ async fn claim_files(place: Place, exclusive: bool) -> Result<(Place, Option<Fil
         if exclusive {
             refuse_log_of_another(&place)?;
         }
-        if !place.read_only {
+        if makes {
             make_file(&place)?;
         }
         Ok((place, lock, opening))
@@ -201,7 +207,7 @@ fn turn_lock(place: &Place) -> Option<File> {
 
 /// Looks at the database, and migrates it if it is ours to migrate.
 async fn prepare(place: &Place, holds_lock: bool, takes_copies: bool) -> Result<(), StoreError> {
-    let mut connection = place.connect(&place.writer()).await?;
+    let mut connection = place.connect(&place.preparer()).await?;
     let result = prepare_with(place, &mut connection, holds_lock, takes_copies).await;
     // The connection's end must not hide why it ended.
     let closed = connection.close().await.map_err(|error| place.error(error));
@@ -209,7 +215,7 @@ async fn prepare(place: &Place, holds_lock: bool, takes_copies: bool) -> Result<
 }
 
 /// Why a copy that nobody made harmless is not served, and keeps the schema that an older program may want to go on with.
-fn is_copied(place: &Place) -> StoreError {
+pub(crate) fn is_copied(place: &Place) -> StoreError {
     StoreError::Copied(place.named(
         "is a copy that wharf backup made: run wharf restored before the first start on it. (If no server has run on the database \
          since it was copied, or an older one on this copy since: wharf restored --unused)",
@@ -228,6 +234,12 @@ async fn prepare_with(
     }
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     let applied = applied_migrations(place, connection).await?;
+    if takes_copies && applied.is_empty() {
+        // What a copy may end as that was cut short: a new database in its place would look like one without clients.
+        return Err(StoreError::Corrupt(
+            place.named("is empty, and no copy of a database: put a whole one in its place"),
+        ));
+    }
     let found = applied.last().map_or(0, |(version, _)| *version);
     if found > known {
         return Err(StoreError::NewerSchema { found, known });

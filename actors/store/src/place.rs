@@ -183,6 +183,12 @@ impl Place {
             .pragma("journal_size_limit", JOURNAL_SIZE_LIMIT.to_string())
     }
 
+    /// A connection that looks at the database before all others, and brings its schema up to date. What a migration sorts may be all
+    /// that there is, which is to lie on the disk: memory is also what SQLite is built to take by default.
+    pub(crate) fn preparer(&self) -> SqliteConnectOptions {
+        self.writer().pragma("temp_store", "FILE")
+    }
+
     /// A connection that cannot write.
     pub(crate) fn reader(&self) -> SqliteConnectOptions {
         self.connection("wharf-reader")
@@ -292,7 +298,26 @@ pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::query_scalar;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_a_migration_sorts_goes_to_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("wharf.db");
+        fs::write(&file, "").unwrap();
+        let place: Place = format!("sqlite://{}", file.display()).parse().unwrap();
+        let (on_disk, in_memory) = (1, 2);
+        for (options, expected) in [(place.preparer(), on_disk), (place.writer(), in_memory)] {
+            let mut connection = place.connect(&options).await.unwrap();
+            let kept: i64 = query_scalar("PRAGMA temp_store")
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+            assert_eq!(kept, expected);
+        }
+    }
 
     #[test]
     fn urls_that_name_a_file() {

@@ -1,10 +1,26 @@
 //! Copies of a database that is used.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    pin::pin,
+};
 
+use futures::poll;
 use wharf_store::{Store, StoreError, StoreOptions, back_up, refuse_foreign_log, take_for_unused};
 
 use crate::database::{Database, options, token};
+
+/// What lies in a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into())
+        .collect();
+    files.sort_unstable();
+    files
+}
 
 #[tokio::test]
 async fn a_copy_is_whole_while_others_write_and_is_for_its_owner_alone() {
@@ -76,6 +92,61 @@ async fn nothing_is_written_over_and_nothing_half_made_stays() {
 }
 
 #[tokio::test]
+async fn a_copy_has_its_name_when_it_is_whole_and_says_that_it_is_one() {
+    let db = Database::sqlite().await;
+    let url = options(&db.dir, "").url;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("wharf.db");
+    {
+        let mut copying = pin!(back_up(&url, &file));
+        assert!(poll!(&mut copying).is_pending());
+        let under_way = ["wharf.db.unfinished", "wharf.db.unfinished-lock"].map(PathBuf::from);
+        assert_eq!(files(elsewhere.path()), under_way);
+        let second = back_up(&url, &file).await.unwrap_err();
+        assert!(second.to_string().contains("another wharf backup"), "{second}");
+        // Somebody else makes the file meanwhile.
+        fs::write(&file, "mine").unwrap();
+        let refused = copying.await.unwrap_err();
+        assert!(refused.to_string().contains("wharf.db: File exists"), "{refused}");
+    }
+    assert_eq!(files(elsewhere.path()), ["wharf.db"].map(PathBuf::from));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[tokio::test]
+async fn what_a_killed_backup_left_goes_with_the_next_and_is_no_copy() {
+    let db = Database::sqlite().await;
+    let url = options(&db.dir, "").url;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let at = |name: &str| elsewhere.path().join(name);
+    fs::write(at("wharf.db.unfinished"), "somebody's").unwrap();
+    let refused = back_up(&url, &at("wharf.db")).await.unwrap_err();
+    assert!(refused.to_string().contains("move it away"), "{refused}");
+    assert_eq!(files(elsewhere.path()), ["wharf.db.unfinished"].map(PathBuf::from));
+
+    fs::write(at("wharf.db.unfinished-journal"), "half").unwrap();
+    fs::write(at("wharf.db.unfinished-lock"), "").unwrap();
+    back_up(&url, &at("wharf.db")).await.unwrap();
+    assert_eq!(files(elsewhere.path()), ["wharf.db"].map(PathBuf::from));
+
+    // A copy that was cut short is empty once SQLite has undone it. No new database is made of it.
+    let copy = StoreOptions {
+        exclusive: true,
+        ..options(&elsewhere, "")
+    };
+    fs::write(at("wharf.db"), "").unwrap();
+    let refused = Store::open_copy(&copy).await.unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::Corrupt(text) if text.contains("is empty")),
+        "{refused}"
+    );
+    assert_eq!(fs::metadata(at("wharf.db")).unwrap().len(), 0);
+    fs::remove_file(at("wharf.db")).unwrap();
+    Store::open_copy(&copy).await.unwrap_err();
+    assert!(!at("wharf.db").exists());
+}
+
+#[tokio::test]
 async fn a_copy_is_not_opened_with_the_log_of_the_database_whose_place_it_took() {
     let db = Database::sqlite().await;
     let elsewhere = tempfile::tempdir().unwrap();
@@ -125,17 +196,30 @@ async fn a_copy_is_served_when_somebody_has_said_what_it_is() {
         // Commands beside a server may look at it.
         let looked = Store::open(&options(&elsewhere, "")).await.unwrap();
         looked.clients().await.unwrap();
+        let before = fs::read(elsewhere.path().join("wharf.db")).unwrap();
+        let refused = looked
+            .write_beside(async |group| group.add_client("b", &token(3), crate::database::NOW).await)
+            .await;
+        assert!(matches!(refused, Err(StoreError::Copied(_))), "{refused:?}");
         drop(looked);
+        assert_eq!(
+            files(elsewhere.path()),
+            ["wharf.db", "wharf.db.lock"].map(PathBuf::from)
+        );
+        assert!(fs::read(elsewhere.path().join("wharf.db")).unwrap() == before);
         if is_unused {
             assert!(take_for_unused(&server.url).await.unwrap());
             assert!(!take_for_unused(&server.url).await.unwrap(), "it is none any more");
         } else {
             let copy = Store::open_copy(&server).await.unwrap();
-            let mut writer = copy.writer().await.unwrap();
-            let mut group = writer.begin().await.unwrap();
-            group.restored(crate::database::NOW, false).await.unwrap();
-            group.commit().await.unwrap();
+            copy.write_beside(async |group| group.restored(crate::database::NOW, false).await)
+                .await
+                .unwrap();
         }
-        Store::open(&server).await.unwrap().clients().await.unwrap();
+        let served = Store::open(&server).await.unwrap();
+        served
+            .write_beside(async |group| group.add_client("b", &token(3), crate::database::NOW).await)
+            .await
+            .unwrap();
     }
 }
