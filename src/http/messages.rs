@@ -104,6 +104,10 @@ pub(super) async fn all(call: Call) -> Answer {
         status: query.optional("status", |word| {
             SendStatus::from_word(word).ok_or_else(|| format!("must be one of {}", SendStatus::words()))
         }),
+        // As `to` of one that is sent.
+        chat: query.optional("chat", |text| {
+            Recipient::parse("chat", text).map_err(|refusal| refusal.message)
+        }),
         limit: query.limit(MOST).unwrap_or(DEFAULT_LIMIT),
         cursor: query.optional("cursor", |text| {
             let checked = check_message_id("cursor", text).map_err(|refusal| refusal.message);

@@ -75,7 +75,12 @@ fn media(mime_type: &str, more: Value) -> Value {
 fn plain_kinds() -> Vec<(Value, &'static str, &'static str, Value)> {
     let place = json!({"latitude": -23.5, "longitude": -46.5, "name": "Harbour"});
     let card = json!([{"name": "Paula", "numbers": [{"number": "+5511977776666", "phone_number": THIRD}]}]);
-    let order = json!({"id": "77", "title": "Shop", "item_count": 2, "total": "12.50", "currency": "BRL"});
+    let written = "BEGIN:VCARD\nVERSION:3.0\nFN:Rui\nORG:Shop;Sales\nitem1.EMAIL:rui@shop.\n example\nEND:VCARD";
+    let full_card =
+        json!([{"name": "Rui", "numbers": [], "organization": "Shop, Sales", "emails": ["rui@shop.example"]}]);
+    let order = json!({"id": "77", "title": "Shop", "item_count": 2, "total": "12.50", "currency": "BRL",
+        "seller": NUMBER, "status": "inquiry", "token": "AR6x=="});
+    let product = json!({"id": "9", "title": "Rope", "description": "Hemp", "price": "12.50", "currency": "BRL", "seller": NUMBER});
     let captioned = |mut extras: Value, caption: &str| {
         extras["caption"] = caption.into();
         extras
@@ -137,6 +142,12 @@ fn plain_kinds() -> Vec<(Value, &'static str, &'static str, Value)> {
             json!({"contacts": card}),
         ),
         (
+            json!({"kind": "contact", "name": "Rui", "vcard": written}),
+            "contact",
+            "Rui",
+            json!({"contacts": full_card}),
+        ),
+        (
             json!({"kind": "buttons_reply", "id": "yes", "text": "Yes"}),
             "buttons_reply",
             "Yes",
@@ -149,10 +160,18 @@ fn plain_kinds() -> Vec<(Value, &'static str, &'static str, Value)> {
             json!({"list_reply": {"id": "row", "title": "Row"}}),
         ),
         (
-            json!({"kind": "order", "order_id": "77", "title": "Shop", "item_count": 2, "total_1000": 12_500, "currency": "BRL"}),
+            json!({"kind": "order", "order_id": "77", "title": "Shop", "item_count": 2, "total_1000": 12_500, "currency": "BRL",
+                "token": "AR6x=="}),
             "order",
             "Shop",
             json!({"order": order}),
+        ),
+        (
+            json!({"kind": "product", "product_id": "9", "title": "Rope", "description": "Hemp", "price_1000": 12_500,
+                "currency": "BRL", "text": "this one"}),
+            "product",
+            "this one",
+            captioned(json!({"product": product}), "this one"),
         ),
         (
             json!({"kind": "event", "name": "Regatta", "start": 1_800_000_000}),
@@ -220,6 +239,8 @@ async fn what_is_about_a_message_names_it() {
     let first = send(json!({"text": "first", "secret": true})).await;
     let target = json!({"message_id": first});
     send(json!({"text": "again", "reply_to": first})).await;
+    let rope = send(json!({"kind": "product", "product_id": "9", "title": "Rope"})).await;
+    send(json!({"text": "in blue?", "reply_to": rope})).await;
     send(json!({"kind": "reaction", "message_id": first, "emoji": "👍"})).await;
     send(json!({"kind": "reaction", "message_id": first, "emoji": ""})).await;
     send(json!({"kind": "edit", "message_id": first, "text": "better"})).await;
@@ -231,7 +252,7 @@ async fn what_is_about_a_message_names_it() {
         send(json!({"kind": "poll", "question": "Lunch?", "options": ["Pizza", "Salad"], "selectable": 1})).await;
     send(json!({"kind": "poll_vote", "message_id": poll, "options": ["Salad"]})).await;
     send(json!({"kind": "poll_vote", "message_id": poll, "options": []})).await;
-    let bodies = world.bodies(12).await;
+    let bodies = world.bodies(14).await;
     let mut in_hd = media("image/png", json!({}));
     in_hd["part_of"] = json!({"kind": "hd", "message_id": small});
     let expected = [
@@ -240,6 +261,16 @@ async fn what_is_about_a_message_names_it() {
             "text",
             "again",
             json!({"reply_to": {"message_id": first, "type": "text", "text": "first"}}),
+        ),
+        (
+            "product",
+            "Rope",
+            json!({"product": {"id": "9", "title": "Rope", "seller": NUMBER}}),
+        ),
+        (
+            "text",
+            "in blue?",
+            json!({"reply_to": {"message_id": rope, "type": "product", "text": "Rope", "product": {"id": "9", "title": "Rope"}}}),
         ),
         ("reaction", "👍", json!({"target": target, "emoji": "👍"})),
         ("reaction", "", json!({"target": target})),

@@ -177,6 +177,10 @@ async fn receipts_move_the_row() {
     }
     let listed = world.api().get(&format!("{HERE}/messages?status=played")).await;
     assert_eq!(listed.expect(StatusCode::OK)["data"][0]["message_id"], json!(id));
+    for (chat, found) in [(CONTACT, json!(id)), (THIRD, Value::Null)] {
+        let listed = world.api().get(&format!("{HERE}/messages?chat={chat}")).await;
+        assert_eq!(listed.expect(StatusCode::OK)["data"][0]["message_id"], found, "{chat}");
+    }
     world.stop().await;
 }
 

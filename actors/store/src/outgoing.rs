@@ -5,7 +5,7 @@ mod page;
 mod rows;
 
 use wharf_domain::{
-    ConnectionKey, Outgoing, OutgoingMessage, SendStatus, Timestamp,
+    ConnectionKey, Outgoing, OutgoingMessage, Recipient, SendStatus, Timestamp,
     outgoing::{StatusChange, Told},
     retention::Cutoffs,
 };
@@ -80,11 +80,13 @@ pub struct Note {
     pub told: Told,
 }
 
-/// Which of a number's messages to list.
+/// Which of a number's messages to list. What is given has to be met all together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutgoingFilter {
     /// Only these.
     pub status: Option<SendStatus>,
+    /// Only those that were sent to this recipient, or that WhatsApp has in this chat.
+    pub chat: Option<Recipient>,
     /// At most this many.
     pub limit: u32,
     /// Only what is older than the message with this id.

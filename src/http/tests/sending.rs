@@ -286,14 +286,48 @@ async fn messages_are_shown_and_listed() {
     );
     assert_eq!(facade.ask("GET", &path("messages/nothing")).send().await.status, 404);
     let listed = facade
-        .ask("GET", &path("messages?status=read&limit=2&cursor=3EB1"))
+        .ask(
+            "GET",
+            &path("messages?status=read&chat=%2B55+11+99999-9999&limit=2&cursor=3EB1"),
+        )
         .send()
         .await;
     assert_eq!((listed.status, &listed.json()["next_cursor"]), (200, &json!(MESSAGE)));
-    let asked = "OutgoingFilter { status: Some(Read), limit: 2, cursor: Some(\"3EB1\") }";
+    let asked = "OutgoingFilter { status: Some(Read), chat: Some(Number(PhoneNumber(\"5511999999999\"))), limit: 2, \
+                 cursor: Some(\"3EB1\") }";
     assert_eq!(facade.desk.asked(), asked);
-    for bad in ["status=lost", "limit=0", "limit=201", "cursor=a%20b", "page=2"] {
+    for (bad, field) in [
+        ("status=lost", "status"),
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("cursor=a%20b", "cursor"),
+        ("page=2", "page"),
+    ] {
         let reply = facade.ask("GET", &path(&format!("messages?{bad}"))).send().await;
-        assert_eq!(reply.status, 400, "{bad}");
+        reply.is_refused_for(&[field], bad);
+    }
+}
+
+#[tokio::test]
+async fn messages_are_listed_by_what_they_were_sent_to() {
+    let facade = Facade::start().await;
+    let ask = |chat: &str| facade.ask("GET", &path(&format!("messages?chat={chat}")));
+    for (chat, read) in [
+        ("5511999999999", "Number(PhoneNumber(\"5511999999999\"))"),
+        ("5511999999999@c.us", "Number(PhoneNumber(\"5511999999999\"))"),
+        ("100000000000007@lid", "Hidden(\"100000000000007\")"),
+        (GROUP, "Group(GroupId("),
+        ("status@broadcast", "Status"),
+    ] {
+        assert_eq!(ask(chat).send().await.status, 200, "{chat}");
+        let asked = facade.desk.asked();
+        assert!(asked.contains(&format!("chat: Some({read}")), "{chat}: {asked}");
+    }
+    // As `to` of a message, with what would be accepted.
+    for bad in ["x", "123", "x@g.us", "1@newsletter", "011+99999-9999"] {
+        let reply = ask(bad).send().await;
+        reply.is_refused_for(&["chat"], bad);
+        let said = reply.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+        assert!(said.contains("@g.us") || said.contains("country code"), "{bad}: {said}");
     }
 }

@@ -52,6 +52,18 @@ pub struct Quoted {
     /// The beginning of its `content`, as the answer quotes it: nobody checks whether it was that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// The product that it is, as the answer quotes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<QuotedProduct>,
+}
+
+/// A product that is asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QuotedProduct {
+    /// WhatsApp's id of it.
+    pub id: String,
+    /// What it is called.
+    pub title: String,
 }
 
 /// The advertisement that somebody came from.

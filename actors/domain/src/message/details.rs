@@ -19,7 +19,7 @@ pub struct Details {
     /// The name that the sender gave themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub push_name: Option<String>,
-    /// The sender's hidden id (LID) in digits, where WhatsApp does not give the number.
+    /// The sender's hidden id (LID) in digits, where WhatsApp does not give the number or the webhook wants both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_lid: Option<String>,
     /// The group that it was written in.
@@ -58,7 +58,7 @@ pub struct Details {
     /// The message that it is about, where `type` is `reaction`, `poll_vote`, `edit` or `revoke`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<MessageRef>,
-    /// The words under a picture, film or document: `content` then says the same. Without it `content` is a description.
+    /// The words under a picture, film, document or product: `content` then says the same. Without it `content` is a description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caption: Option<String>,
     /// Its file: of `image`, `video`, `audio`, `voice`, `document` and `sticker`, and of what a business sends with one.
@@ -135,6 +135,8 @@ pub enum Body {
     ListReply(ListReply),
     /// Of `order`.
     Order(Order),
+    /// Of `product`.
+    Product(Product),
     /// What the buttons of a business do.
     NativeFlow(Vec<NativeFlow>),
     /// Of an invitation to a group.
@@ -204,6 +206,12 @@ pub struct Contact {
     pub name: String,
     /// Its numbers.
     pub numbers: Vec<ContactNumber>,
+    /// Where they work, with the part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization: Option<String>,
+    /// Its addresses for e-mail.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub emails: Vec<String>,
 }
 
 /// A number on a contact card.
@@ -276,6 +284,57 @@ pub struct Order {
     /// In which currency (ISO 4217).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
+    /// Whose catalogue it is from: a number, or a hidden id where the number is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seller: Option<String>,
+    /// Where it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<OrderStatus>,
+    /// What WhatsApp is asked for its items with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// Where an order stands: WhatsApp's `OrderStatus`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    /// It was asked for.
+    Inquiry,
+    /// The business takes it.
+    Accepted,
+    /// The business does not.
+    Declined,
+}
+
+/// A product of a catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Product {
+    /// WhatsApp's id of it.
+    pub id: String,
+    /// The business's own id of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retailer_id: Option<String>,
+    /// What it is called.
+    pub title: String,
+    /// More about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What it costs, as the total of an [`Order`] is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<String>,
+    /// In which currency (ISO 4217).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// A page about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// How many pictures the catalogue has of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_count: Option<u32>,
+    /// Whose catalogue it is from: a number, or a hidden id where the number is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seller: Option<String>,
 }
 
 /// Why a message is `unknown`.

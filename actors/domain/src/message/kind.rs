@@ -41,6 +41,8 @@ words! {
         ListReply = "list_reply",
         /// An order from a catalogue.
         Order = "order",
+        /// A product of a catalogue.
+        Product = "product",
         /// Anything else, and what could not be decrypted.
         Unknown = "unknown",
     }

@@ -10,11 +10,11 @@ mod media_end;
 #[cfg(test)]
 mod tests;
 
-pub use around::{PartKind, PartOf, Quoted, Referral};
+pub use around::{PartKind, PartOf, Quoted, QuotedProduct, Referral};
 pub use beside::{EventDetails, GroupInvite, NativeFlow};
 pub use details::{
-    Body, ButtonsReply, Contact, ContactNumber, Details, Group, ListReply, Location, MessageRef, Order, Poll, PollVote,
-    Unknown, UnknownReason,
+    Body, ButtonsReply, Contact, ContactNumber, Details, Group, ListReply, Location, MessageRef, Order, OrderStatus,
+    Poll, PollVote, Product, Unknown, UnknownReason,
 };
 pub use happening::{
     Call, CallState, ConnectionChange, GroupChange, Happening, Presence, PresenceState, is_update_chat, update_chat,

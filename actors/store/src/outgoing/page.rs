@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use sqlx::{Row, SqliteConnection, query_scalar, sqlite::SqliteRow};
-use wharf_domain::{ConnectionKey, OutgoingMessage, SendStatus};
+use wharf_domain::{ConnectionKey, OutgoingMessage, Recipient, SendStatus};
 
 use super::{OutgoingFilter, OutgoingPage, rows::message};
 use crate::{
     Store,
+    bulk::Statement,
     codec::{count, of_number, scalar_of_number},
     sql,
     walk::{Pieces, VISITED},
@@ -32,16 +33,19 @@ pub(super) async fn page(
     };
     // One more than is shown, to know whether there are more.
     let wanted = i64::from(filter.limit) + 1;
-    let (rows, floor) = match filter.status {
-        Some(status) if status != SendStatus::Queued => walk(&mut connection, key, status, before, wanted).await?,
-        status => {
-            let statement = match status {
-                None => sql::OUTGOING_MESSAGES,
-                Some(_) => sql::OUTGOING_MESSAGES_QUEUED,
-            };
-            let statement = of_number(statement, key).bind(before).bind(wanted);
+    let (rows, floor) = match (filter.status, &filter.chat) {
+        (None, None) => {
+            let statement = of_number(sql::OUTGOING_MESSAGES, key).bind(before).bind(wanted);
             (statement.fetch_all(&mut *connection).await?, None)
         }
+        (Some(SendStatus::Queued), chat) => {
+            let statement = of_number(sql::OUTGOING_MESSAGES_QUEUED, key).bind(before).bind(wanted);
+            (
+                of_chat(statement, chat.as_ref()).fetch_all(&mut *connection).await?,
+                None,
+            )
+        }
+        _ => walk(&mut connection, key, filter, before, wanted).await?,
     };
     let (shown, more) = match rows.split_at_checked(filter.limit as usize) {
         Some((shown, more)) => (shown, !more.is_empty()),
@@ -66,12 +70,19 @@ pub(super) async fn page(
     }))
 }
 
-/// The messages of one status, and the last one looked at when the walk ended before all were: no index has the statuses,
-/// which change with every receipt.
+/// Says of which chat, by its name in requests and by WhatsApp's.
+fn of_chat<'q>(statement: Statement<'q>, chat: Option<&Recipient>) -> Statement<'q> {
+    statement
+        .bind(chat.map(Recipient::to_string))
+        .bind(chat.map(Recipient::jid))
+}
+
+/// The messages of one status or chat, and the last one looked at when the walk ended before all were: no index has the statuses,
+/// which change with every receipt, nor the chats, by which each message would enter it in a random place.
 async fn walk(
     connection: &mut SqliteConnection,
     key: &ConnectionKey,
-    status: SendStatus,
+    filter: &OutgoingFilter,
     mut before: i64,
     wanted: i64,
 ) -> Result<(Vec<SqliteRow>, Option<i64>), sqlx::Error> {
@@ -88,11 +99,12 @@ async fn walk(
             _ => None,
         };
         let missing = wanted.saturating_sub(count(rows.len()));
-        let found = of_number(sql::OUTGOING_MESSAGES_OF_STATUS, key)
+        let statement = of_number(sql::OUTGOING_MESSAGES_MATCHING, key)
             .bind(before)
-            .bind(missing)
-            .bind(status.as_str())
+            .bind(missing);
+        let found = of_chat(statement, filter.chat.as_ref())
             .bind(floor.unwrap_or(0))
+            .bind(filter.status.map(SendStatus::as_str))
             .fetch_all(&mut *connection)
             .await?;
         let full = count(found.len()) >= missing;

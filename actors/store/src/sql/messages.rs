@@ -7,6 +7,15 @@ macro_rules! outgoing_columns {
     };
 }
 
+/// What a filter of messages that went out asks for of their chat, $5 as clients name it and $6 as WhatsApp does; what is null is not
+/// asked for. WhatsApp may have the chat by another name than the message was sent to: by the hidden id of a number, by the number of a
+/// hidden id, or by other digits.
+macro_rules! of_chat {
+    () => {
+        " AND ($5 IS NULL OR \"to\" = $5 OR chat = $6)"
+    };
+}
+
 macro_rules! held_columns {
     () => {
         "seq, chat, sender, message_id, sent_at, type, is_sent, payload, status, participant, sealed IS NOT NULL AS is_sealed, \
@@ -110,14 +119,16 @@ statements! {
         "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
          WHERE client_id = $1 AND phone_number = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4"
     );
-    OUTGOING_MESSAGES_OF_STATUS = concat!(
+    OUTGOING_MESSAGES_MATCHING = concat!(
         "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
-         WHERE client_id = $1 AND phone_number = $2 AND seq < $3 AND seq >= $6 AND +status = $5 ORDER BY seq DESC LIMIT $4"
+         WHERE client_id = $1 AND phone_number = $2 AND seq < $3 AND seq >= $7 AND ($8 IS NULL OR status = $8)",
+        of_chat!(), " ORDER BY seq DESC LIMIT $4"
     );
     // Those that wait are few, and have an index.
     OUTGOING_MESSAGES_QUEUED = concat!(
         "SELECT ", outgoing_columns!(), " FROM whatsapp_outgoing_messages \
-         WHERE client_id = $1 AND phone_number = $2 AND status = 'queued' AND seq < $3 ORDER BY seq DESC LIMIT $4"
+         WHERE client_id = $1 AND phone_number = $2 AND status = 'queued' AND seq < $3",
+        of_chat!(), " ORDER BY seq DESC LIMIT $4"
     );
     OUTGOING_FLOOR = "SELECT seq FROM whatsapp_outgoing_messages \
         WHERE client_id = $1 AND phone_number = $2 AND seq < $3 ORDER BY seq DESC LIMIT 2 OFFSET $4";

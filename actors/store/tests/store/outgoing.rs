@@ -140,7 +140,7 @@ on_every_database! {
         ] {
             sqlx::query(damage).execute(&mut beside).await.unwrap();
         }
-        let page = |cursor: Option<&str>| OutgoingFilter { status: None, limit: 2, cursor: cursor.map(Into::into) };
+        let page = |cursor: Option<&str>| OutgoingFilter { limit: 2, cursor: cursor.map(Into::into), ..Default::default() };
         assert_eq!(listed(db, &number, page(None)).await, (vec!["D".into()], Some("C".into())));
         assert_eq!(listed(db, &number, page(Some("C"))).await, (vec!["B".into(), "A".into()], None));
         let shown = db.store.outgoing_message(&number, "B").await.unwrap().unwrap();
@@ -157,7 +157,7 @@ on_every_database! {
             assert_eq!(db.store.outgoing_message(&stranger, "A").await.unwrap(), None);
             assert_eq!(listed(db, &stranger, OutgoingFilter { limit: 9, ..Default::default() }).await.0, [""; 0]);
             assert_eq!(note(db, &stranger, &["A"], News::Read, NOW).await, []);
-            let cursor = OutgoingFilter { limit: 9, cursor: Some("A".into()), status: None };
+            let cursor = OutgoingFilter { limit: 9, cursor: Some("A".into()), ..Default::default() };
             assert_eq!(db.store.outgoing_messages(&stranger, &cursor).await.unwrap(), None);
         }
     }
@@ -168,18 +168,73 @@ on_every_database! {
             record(db, &number, id, NOW, true).await;
         }
         note(db, &number, &["B", "D"], News::Sent, NOW).await;
-        let page = |cursor: Option<&str>, status| OutgoingFilter { status, limit: 2, cursor: cursor.map(Into::into) };
+        let page = |cursor: Option<&str>, status| OutgoingFilter { status, limit: 2, cursor: cursor.map(Into::into), chat: None };
         assert_eq!(listed(db, &number, page(None, None)).await, (vec!["E".into(), "D".into()], Some("D".into())));
         assert_eq!(listed(db, &number, page(Some("D"), None)).await, (vec!["C".into(), "B".into()], Some("B".into())));
         assert_eq!(listed(db, &number, page(Some("B"), None)).await, (vec!["A".into()], None));
         assert_eq!(listed(db, &number, page(None, Some(SendStatus::Sent))).await, (vec!["D".into(), "B".into()], None));
     }
 
-    // A status that is rare would be looked for over all that the number ever sent.
-    async fn a_page_of_one_status_ends_after_ten_thousand_messages(db: &mut Database) {
+    async fn the_messages_of_a_chat_are_found_by_whom_they_went_to_and_by_whatsapps_name_of_it(db: &mut Database) {
+        let number = key(db.client("acme").await.id, "5511888888888");
+        let group = "120363000000000001@g.us";
+        for (id, to, chat) in [
+            ("untold", "5511999999999", None),
+            ("by number", "5511999999999", Some("77@lid")),
+            ("by hidden id", "77@lid", Some("77@lid")),
+            ("known since", "78@lid", Some("5511777777777@s.whatsapp.net")),
+            ("other digits", "551199999999", Some("5511999999999@s.whatsapp.net")),
+            ("group", group, None),
+            ("status", "status@broadcast", None),
+        ] {
+            let to = to.parse().unwrap();
+            let place = chat.map(|chat| Place { chat: chat.to_owned(), ..Place::of(&to) });
+            let new = NewOutgoing { outgoing: Outgoing::text(to, id), ..outgoing(&number, id, NOW, true) };
+            assert!(db.write(async |group| group.record_outgoing(&new).await).await);
+            if place.is_some() {
+                hear(db, &number, &[id], News::Sent, NOW, place).await;
+            }
+        }
+        let of = |chat: &str, status| OutgoingFilter { status, chat: Some(chat.parse().unwrap()), limit: 2, cursor: None };
+        let all = async |db: &Database, mut filter: OutgoingFilter| {
+            let mut all = Vec::new();
+            loop {
+                let (some, cursor) = listed(db, &number, filter.clone()).await;
+                all.extend(some);
+                filter.cursor = cursor;
+                if filter.cursor.is_none() {
+                    return all;
+                }
+            }
+        };
+        for (chat, found) in [
+            ("5511999999999", vec!["other digits", "by number", "untold"]),
+            ("+55 11 99999-9999", vec!["other digits", "by number", "untold"]),
+            ("77@lid", vec!["by hidden id", "by number"]),
+            ("5511777777777@c.us", vec!["known since"]),
+            ("78@lid", vec!["known since"]),
+            ("551199999999", vec!["other digits"]),
+            (group, vec!["group"]),
+            ("status@broadcast", vec!["status"]),
+            ("5511000000000", vec![]),
+            ("120363000000000002@g.us", vec![]),
+        ] {
+            assert_eq!(all(db, of(chat, None)).await, found, "{chat}");
+        }
+        let sent = of("5511999999999", Some(SendStatus::Sent));
+        assert_eq!(all(db, sent).await, ["other digits", "by number"], "both are met");
+        let queued = of("5511999999999", Some(SendStatus::Queued));
+        assert_eq!(all(db, queued).await, ["untold"]);
+        let stranger = key(db.client("other").await.id, "5511888888888");
+        assert_eq!(listed(db, &stranger, of("77@lid", None)).await, (vec![], None));
+    }
+
+    // A status that is rare, or a chat, would be looked for over all that the number ever sent.
+    async fn a_page_of_one_status_or_chat_ends_after_ten_thousand_messages(db: &mut Database) {
         let number = key(db.client("acme").await.id, "5511888888888");
         let ids: Vec<String> = (0..10_050).map(|n| format!("M{n:05}")).collect();
-        let news: Vec<NewOutgoing> = ids.iter().map(|id| outgoing(&number, id, NOW, false)).collect();
+        let mut news: Vec<NewOutgoing> = ids.iter().map(|id| outgoing(&number, id, NOW, false)).collect();
+        news[3].outgoing.to = "77@lid".parse().unwrap();
         db.write(async |group| {
             for new in &news {
                 group.record_outgoing(new).await?;
@@ -188,14 +243,19 @@ on_every_database! {
         })
         .await;
         note(db, &number, &["M00003"], News::Sent, NOW).await;
-        let page = |cursor: Option<String>| OutgoingFilter { status: Some(SendStatus::Sent), limit: 2, cursor };
-        let (mut found, mut cursor) = listed(db, &number, page(None)).await;
-        assert!(found.is_empty() && cursor.as_deref() >= Some("M00050"), "short, and there is more: {cursor:?}");
-        while cursor.is_some() {
-            (found, cursor) = listed(db, &number, page(cursor)).await;
+        let sent = OutgoingFilter { status: Some(SendStatus::Sent), limit: 2, ..Default::default() };
+        let of_chat = OutgoingFilter { chat: Some("77@lid".parse().unwrap()), limit: 2, ..Default::default() };
+        for filter in [sent, of_chat] {
+            let page = |cursor: Option<String>| OutgoingFilter { cursor, ..filter.clone() };
+            let (mut found, mut cursor) = listed(db, &number, page(None)).await;
+            assert!(found.is_empty() && cursor.as_deref() >= Some("M00050"), "short, and there is more: {cursor:?}");
+            while cursor.is_some() {
+                (found, cursor) = listed(db, &number, page(cursor)).await;
+            }
+            assert_eq!(found, ["M00003"], "{filter:?}");
         }
-        assert_eq!(found, ["M00003"]);
-        let queued = OutgoingFilter { status: Some(SendStatus::Queued), limit: 1, cursor: Some("M00005".into()) };
+        let status = Some(SendStatus::Queued);
+        let queued = OutgoingFilter { status, limit: 1, cursor: Some("M00005".into()), chat: None };
         assert_eq!(listed(db, &number, queued).await, (vec!["M00004".into()], Some("M00004".into())));
     }
 

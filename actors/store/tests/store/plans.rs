@@ -238,6 +238,11 @@ async fn the_backlog_is_read_from_its_index_alone() {
              (client_id=? AND phone_number=? AND kind=? AND name=?)",
         ),
         (
+            "KEY_NAMES_AMONG",
+            "SEARCH k USING COVERING INDEX sqlite_autoindex_whatsapp_keys_1 \
+             (client_id=? AND phone_number=? AND kind=? AND name=?)",
+        ),
+        (
             "REMOVE_LEFT_KEYS",
             "SEARCH k USING COVERING INDEX sqlite_autoindex_whatsapp_keys_1 (client_id=? AND phone_number=?)",
         ),
@@ -253,6 +258,16 @@ async fn the_backlog_is_read_from_its_index_alone() {
         (
             "LINE",
             "SEARCH w USING INDEX whatsapp_webhooks_live (client_id=? AND phone_number=?)",
+        ),
+        (
+            "OUTGOING_MESSAGES_MATCHING",
+            "SEARCH whatsapp_outgoing_messages USING INDEX whatsapp_outgoing_messages_list \
+             (client_id=? AND phone_number=? AND rowid>? AND rowid<?)",
+        ),
+        (
+            "OUTGOING_MESSAGES_QUEUED",
+            "SEARCH whatsapp_outgoing_messages USING INDEX whatsapp_outgoing_messages_queued \
+             (client_id=? AND phone_number=? AND rowid<?)",
         ),
     ] {
         let plan = plan(&mut connection, &text(name)).await;

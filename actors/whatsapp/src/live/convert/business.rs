@@ -1,21 +1,25 @@
-//! What is answered to businesses: buttons, rows of lists, orders.
+//! What is answered to businesses: buttons, rows of lists, orders. And the products that are ordered.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use wharf_domain::{
     MessageKind,
-    message::{Body, ButtonsReply, ListReply, Order},
+    message::{Body, ButtonsReply, ListReply, Order, OrderStatus, Product},
 };
 use whatsapp_rust::waproto::whatsapp::{
     ContextInfo, Message,
     message::{
-        ButtonsResponseMessage, InteractiveResponseMessage, ListResponseMessage, OrderMessage,
+        ButtonsResponseMessage, InteractiveResponseMessage, ListResponseMessage, OrderMessage, ProductMessage,
         buttons_response_message::Response, interactive_response_message::InteractiveResponseMessage as Interactive,
+        order_message::OrderStatus as Status, product_message::ProductSnapshot,
     },
 };
 
-use super::part::{Content, filled};
+use super::{
+    part::{Content, cut, filled, whole},
+    who::People,
+};
 
 /// The answer in a message, if it is one to a business.
 pub(super) fn choice(message: &Message) -> Option<Content<'_>> {
@@ -92,8 +96,54 @@ pub(super) fn of_order(order: &OrderMessage) -> Content<'_> {
         item_count: order.item_count,
         total: order.total_amount1000.map(decimal),
         currency: filled(order.total_currency_code.as_deref()).map(str::to_owned),
+        seller: None,
+        status: order.status.map(|status| match status {
+            Status::INQUIRY => OrderStatus::Inquiry,
+            Status::ACCEPTED => OrderStatus::Accepted,
+            Status::DECLINED => OrderStatus::Declined,
+        }),
+        token: whole(order.token.as_deref()),
     };
-    Content::new(MessageKind::Order, words).with(Body::Order(body), order.context_info.as_option())
+    Content {
+        seller: order.seller_jid.as_deref(),
+        ..Content::new(MessageKind::Order, words).with(Body::Order(body), order.context_info.as_option())
+    }
+}
+
+/// A product of a catalogue.
+pub(super) fn of_product(message: &ProductMessage) -> Content<'_> {
+    let product = message.product.as_option();
+    let said = |field: fn(&ProductSnapshot) -> &Option<String>| product.and_then(|product| field(product).as_deref());
+    let title = filled(said(|product| &product.title));
+    let caption = filled(message.body.as_deref());
+    let words = caption.or(title).or(filled(message.footer.as_deref()));
+    let body = Product {
+        id: whole(said(|product| &product.product_id)).unwrap_or_default(),
+        retailer_id: whole(said(|product| &product.retailer_id)),
+        title: cut(title).unwrap_or_default(),
+        description: filled(said(|product| &product.description)).map(str::to_owned),
+        price: product.and_then(|product| product.price_amount1000).map(decimal),
+        currency: whole(said(|product| &product.currency_code)),
+        url: whole(said(|product| &product.url)),
+        image_count: product.and_then(|product| product.product_image_count),
+        seller: None,
+    };
+    Content {
+        caption,
+        seller: message.business_owner_jid.as_deref(),
+        ..Content::new(MessageKind::Product, words.unwrap_or("A product"))
+            .with(Body::Product(body), message.context_info.as_option())
+    }
+}
+
+/// The same, and in what is from a catalogue whose that is, as the receiver is shown them.
+pub(super) fn sold_by(body: Body, seller: Option<&str>, people: &People<'_>) -> Body {
+    let seller = seller.and_then(|jid| Some(people.shown(&jid.parse().ok()?)));
+    match body {
+        Body::Order(order) => Body::Order(Order { seller, ..order }),
+        Body::Product(product) => Body::Product(Product { seller, ..product }),
+        other => other,
+    }
 }
 
 /// Thousandths as a decimal number with two places, or three where it has a third.

@@ -78,6 +78,7 @@ fn plain<'a>(message: &'a Message, ballot: &Ballot) -> Result<Content<'a>, &'sta
         .or_else(|| vote(message, ballot))
         .or_else(|| business::choice(message))
         .or_else(|| message.order_message.as_option().map(business::of_order))
+        .or_else(|| message.product_message.as_option().map(business::of_product))
         .or_else(|| sealed(message))
         .or_else(|| offer::read(message))
         .or_else(|| unsupported::read(message));
@@ -267,6 +268,7 @@ pub(super) fn named_in(message: &Message, mut name: impl FnMut(&str)) {
     if let Some(participant) = content.target.and_then(|key| key.participant.as_deref()) {
         name(participant);
     }
+    content.seller.into_iter().for_each(&mut name);
     if let Some(context) = content.context {
         context.participant.as_deref().into_iter().for_each(&mut name);
         mentioned(context).for_each(|jid| name(jid));

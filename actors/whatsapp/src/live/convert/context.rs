@@ -7,7 +7,7 @@ use std::{
 };
 
 use wharf_domain::{
-    message::{PartKind, PartOf, Quoted, Referral, Unknown},
+    message::{Body, PartKind, PartOf, Quoted, QuotedProduct, Referral, Unknown},
     outgoing::MENTIONS_MAX,
 };
 use whatsapp_rust::wacore_binary::Jid;
@@ -66,8 +66,20 @@ pub(super) fn reply_to(context: &ContextInfo, writer: &Writer<'_>) -> Option<Quo
         from: context.participant.as_deref().and_then(|jid| writer.other(jid)),
         status: context.remote_jid.as_deref() == Some(STATUS),
         kind: quoted.as_ref().map(|quoted| quoted.kind),
+        product: quoted.as_ref().and_then(|quoted| product_in(quoted.body.as_ref()?)),
         text: quoted.and_then(|quoted| cut(Some(&named(quoted.words, quoted.context, writer.people)))),
     })
+}
+
+/// The product that is asked about.
+fn product_in(quoted: &Body) -> Option<QuotedProduct> {
+    match quoted {
+        Body::Product(product) if !product.id.is_empty() => Some(QuotedProduct {
+            id: product.id.clone(),
+            title: product.title.clone(),
+        }),
+        _ => None,
+    }
 }
 
 /// The advertisement that the sender came from.

@@ -68,14 +68,6 @@ pub(super) fn read(message: &Message) -> Option<Content<'_>> {
         Some(of_list(list).told("listMessage", "A message with a list"))
     } else if let Some(interactive) = message.interactive_message.as_option() {
         Some(of_interactive(interactive).told("interactiveMessage", WITH_BUTTONS))
-    } else if let Some(product) = message.product_message.as_option() {
-        let title = product.product.as_option().and_then(|product| product.title.as_deref());
-        let offer = Offer {
-            words: [title, product.body.as_deref(), product.footer.as_deref()],
-            context: product.context_info.as_option(),
-            ..Offer::default()
-        };
-        Some(offer.told("productMessage", "A product"))
     } else {
         let structured = message.highly_structured_message.as_option()?;
         let hydrated = structured.hydrated_hsm.as_option();

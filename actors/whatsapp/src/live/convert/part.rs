@@ -17,6 +17,8 @@ pub(super) struct Content<'a> {
     pub(super) body: Option<Body>,
     pub(super) unknown: Option<Unknown>,
     pub(super) target: Option<&'a MessageKey>,
+    /// Whose catalogue it is from, as WhatsApp names them.
+    pub(super) seller: Option<&'a str>,
     pub(super) context: Option<&'a ContextInfo>,
     pub(super) association: Option<&'a MessageAssociation>,
     pub(super) ephemeral: bool,
@@ -33,6 +35,7 @@ impl<'a> Content<'a> {
             body: None,
             unknown: None,
             target: None,
+            seller: None,
             context: None,
             association: None,
             ephemeral: false,

@@ -1,6 +1,7 @@
 //! Tests of [`super`]: who a message is from, and which messages are carried.
 
 mod around;
+mod catalogue;
 mod examples;
 mod kinds;
 mod offers;
@@ -25,11 +26,11 @@ use whatsapp_rust::waproto::{
 
 use super::*;
 
-const PN: &str = "5511888888888:3@s.whatsapp.net";
+const PN: &str = "5511999999999:3@s.whatsapp.net";
 const LID: &str = "100000012345678:3@lid";
 const GROUP: &str = "120363000000000001@g.us";
 /// The linked number.
-const OWN: &str = "5511999999999";
+const OWN: &str = "5511888888888";
 
 fn jid(text: &str) -> Jid {
     text.parse().unwrap()
@@ -146,10 +147,10 @@ fn a_text_of_one_person_to_another_is_the_seven_keys() {
     assert_eq!(
         message,
         IncomingMessage {
-            chat: "5511888888888@s.whatsapp.net".into(),
-            sender: "5511888888888@s.whatsapp.net".into(),
+            chat: "5511999999999@s.whatsapp.net".into(),
+            sender: "5511999999999@s.whatsapp.net".into(),
             message_id: "3EB0C767".into(),
-            from: "5511888888888".into(),
+            from: "5511999999999".into(),
             timestamp: Timestamp::from_seconds(1_762_352_580),
             kind: MessageKind::Text,
             content: "hi".into(),
@@ -161,15 +162,15 @@ fn a_text_of_one_person_to_another_is_the_seven_keys() {
     assert_eq!(carried(direct(), &with_a_link), message);
     assert_eq!(
         payload(&message),
-        r#"{"client_id":1,"message_id":"3EB0C767","from":"5511888888888","to":"5511999999999","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"hi"}"#
+        r#"{"client_id":1,"message_id":"3EB0C767","from":"5511999999999","to":"5511888888888","timestamp":"2025-11-05T14:23:00Z","type":"text","content":"hi"}"#
     );
 }
 
 #[test]
 fn by_number_or_by_lid_it_is_the_same_message() {
     let by_number = source(PN, PN, None);
-    let by_lid = source(LID, LID, Some("5511888888888@s.whatsapp.net"));
-    let hosted = source("5511888888888@hosted", "5511888888888:99@hosted", None);
+    let by_lid = source(LID, LID, Some("5511999999999@s.whatsapp.net"));
+    let hosted = source("5511999999999@hosted", "5511999999999:99@hosted", None);
     let [one, other, third] = [by_number, by_lid, hosted].map(|source| carried(source, &conversation("hi")));
     assert_eq!(one, other);
     assert_eq!(one, third);
@@ -194,9 +195,9 @@ fn a_hidden_number_is_shown_once_it_is_known_and_changes_nothing_else() {
     );
 
     let mut around = around();
-    around.people.know("100000012345678", "5511888888888");
+    around.people.know("100000012345678", "5511999999999");
     let known = carried_with(hidden, &conversation("hi"), &around);
-    assert_eq!((known.from.as_str(), known.details.as_ref()), ("5511888888888", None));
+    assert_eq!((known.from.as_str(), known.details.as_ref()), ("5511999999999", None));
     let webhook = wharf_domain::WebhookId(uuid());
     assert_eq!(known.key(webhook), unknown.key(webhook));
 }
@@ -209,8 +210,8 @@ fn uuid() -> uuid::Uuid {
 fn a_group_is_the_chat_and_the_participant_the_sender() {
     let message = carried(source(GROUP, LID, Some(PN)), &conversation("hi"));
     assert_eq!(message.chat, GROUP);
-    assert_eq!(message.sender, "5511888888888@s.whatsapp.net");
-    assert_eq!(message.from, "5511888888888");
+    assert_eq!(message.sender, "5511999999999@s.whatsapp.net");
+    assert_eq!(message.from, "5511999999999");
     assert_eq!(
         extras(&message),
         serde_json::json!({"push_name": "Maria", "group": {"id": GROUP}})
@@ -220,7 +221,7 @@ fn a_group_is_the_chat_and_the_participant_the_sender() {
 #[test]
 fn a_broadcast_list_is_the_chat_with_its_owner() {
     let message = carried(source("1699999999@broadcast", PN, None), &conversation("hi"));
-    assert_eq!(message.chat, "5511888888888@s.whatsapp.net");
+    assert_eq!(message.chat, "5511999999999@s.whatsapp.net");
     assert_eq!(message.details, None);
 }
 
@@ -359,12 +360,12 @@ fn an_edit_and_its_message_are_two_events_even_under_one_id() {
 
 #[test]
 fn a_status_update_lies_in_a_chat_of_its_authors_own() {
-    let posted = source("status@broadcast", LID, Some("5511888888888@s.whatsapp.net"));
+    let posted = source("status@broadcast", LID, Some("5511999999999@s.whatsapp.net"));
     let message = carried(posted, &conversation("good morning"));
-    assert_eq!(message.chat, "status@broadcast/5511888888888@s.whatsapp.net");
+    assert_eq!(message.chat, "status@broadcast/5511999999999@s.whatsapp.net");
     assert_eq!(
         (message.from.as_str(), message.event()),
-        ("5511888888888", wharf_domain::EventKind::Update)
+        ("5511999999999", wharf_domain::EventKind::Update)
     );
     assert!(message.details.is_some_and(|details| details.group.is_none()));
 }

@@ -21,7 +21,7 @@ pub(crate) struct Party {
     pub(crate) chat: String,
     /// What a receiver is shown: the number, the hidden id, or the group's id.
     pub(crate) shown: String,
-    /// The hidden id in digits, where the number is not known.
+    /// The hidden id in digits, where the number is not known, or somebody wants it beside that.
     pub(crate) hidden: Option<String>,
     pub(crate) is_group: bool,
 }

@@ -133,7 +133,7 @@ pub(crate) fn author<'k>(key: &'k MessageKey, source: &MessageSource) -> Author<
 }
 
 /// The sender as the key has it: by number where the stanza gives it, without device.
-pub(super) fn identity(source: &MessageSource) -> Jid {
+pub(crate) fn identity(source: &MessageSource) -> Jid {
     let sender = bare(&source.sender);
     let alternative = source
         .sender_alt

@@ -5,8 +5,8 @@ mod happenings;
 use whatsapp_rust::waproto::whatsapp::{
     message::{
         AudioMessage, ButtonsResponseMessage, ContactMessage, DocumentMessage, ImageMessage, ListResponseMessage,
-        LiveLocationMessage, LocationMessage, OrderMessage, PollCreationMessage, PollUpdateMessage, ReactionMessage,
-        StickerMessage, VideoMessage, buttons_response_message::Response, list_response_message::SingleSelectReply,
+        LiveLocationMessage, LocationMessage, PollCreationMessage, PollUpdateMessage, ReactionMessage, StickerMessage,
+        VideoMessage, buttons_response_message::Response, list_response_message::SingleSelectReply,
         poll_creation_message, protocol_message::Type,
     },
     message_association::AssociationType,
@@ -24,7 +24,7 @@ fn some<T: Default>(message: T) -> MessageField<T> {
 
 pub(super) fn key(id: &str, from_me: bool) -> MessageField<MessageKey> {
     some(MessageKey {
-        remote_jid: Some("5511888888888@s.whatsapp.net".into()),
+        remote_jid: Some("5511999999999@s.whatsapp.net".into()),
         from_me: Some(from_me),
         id: Some(id.into()),
         participant: None,
@@ -142,7 +142,8 @@ fn live_location() -> IncomingMessage {
 }
 
 fn contact() -> IncomingMessage {
-    let card = "BEGIN:VCARD\nVERSION:3.0\nFN:Paula Reis\nTEL;type=CELL;waid=5511977776666:+55 11 97777-6666\nEND:VCARD";
+    let card = "BEGIN:VCARD\nVERSION:3.0\nFN:Paula Reis\nORG:Harbour shop;Sales\n\
+        TEL;type=CELL;waid=5511977776666:+55 11 97777-6666\nitem1.EMAIL:paula@harbour.example\nEND:VCARD";
     media(Message {
         contact_message: some(ContactMessage {
             display_name: Some("Paula Reis".into()),
@@ -209,7 +210,7 @@ fn change(kind: Type, edited: Option<Message>) -> IncomingMessage {
 fn button() -> IncomingMessage {
     let asked = ContextInfo {
         stanza_id: Some("3EB0AA11".into()),
-        participant: Some("5511999999999@s.whatsapp.net".into()),
+        participant: Some("5511888888888@s.whatsapp.net".into()),
         ..ContextInfo::default()
     };
     media(Message {
@@ -237,20 +238,6 @@ fn row() -> IncomingMessage {
     })
 }
 
-fn order() -> IncomingMessage {
-    media(Message {
-        order_message: some(OrderMessage {
-            order_id: Some("1234567890".into()),
-            item_count: Some(3),
-            order_title: Some("Harbour shop".into()),
-            total_amount1000: Some(42_900),
-            total_currency_code: Some("BRL".into()),
-            ..OrderMessage::default()
-        }),
-        ..Message::default()
-    })
-}
-
 fn undecryptable_one() -> IncomingMessage {
     let lost = UndecryptableMessage::builder()
         .info(Arc::new(info(direct())))
@@ -269,12 +256,12 @@ fn in_a_group() -> IncomingMessage {
         stanza_id: Some("3EB0BB22".into()),
         participant: Some("5511977776666@s.whatsapp.net".into()),
         quoted_message: some(conversation("Who has the key?")),
-        mentioned_jid: vec!["5511999999999@s.whatsapp.net".into(), "100000087654321@lid".into()],
+        mentioned_jid: vec!["5511888888888@s.whatsapp.net".into(), "100000087654321@lid".into()],
         is_forwarded: Some(true),
         expiration: Some(604_800),
         ..ContextInfo::default()
     };
-    let mut message = carried(source(GROUP, LID, Some(PN)), &extended("@5511999999999 look", context));
+    let mut message = carried(source(GROUP, LID, Some(PN)), &extended("@5511888888888 look", context));
     let group = message.details.as_mut().and_then(|details| details.group.as_mut());
     group.unwrap().subject = Some("Harbour".into());
     message
@@ -333,9 +320,11 @@ fn examples() -> Vec<(&'static str, IncomingMessage)> {
         ("revoke", change(Type::REVOKE, None)),
         ("buttons_reply", button()),
         ("list_reply", row()),
-        ("order", order()),
+        ("order", media(catalogue::order())),
+        ("product", media(catalogue::product(Some("This one?")))),
         ("unknown", undecryptable_one()),
         ("A reply in a group", in_a_group()),
+        ("A reply about a product", media(catalogue::question())),
         ("A hidden number", hidden()),
         ("A picture in HD", in_hd()),
         ("From an advertisement", carried(direct(), &around::from_an_ad())),

@@ -65,7 +65,7 @@ fn a_reaction_names_whose_message_it_is_about() {
     let known = carried_with(from_group.clone(), &in_group, &around);
     assert_eq!(extras(&known)["target"]["from"], "5511977776666");
     let reaction = in_group.reaction_message.as_option_mut().unwrap();
-    reaction.key.as_option_mut().unwrap().participant = Some("5511888888888@s.whatsapp.net".into());
+    reaction.key.as_option_mut().unwrap().participant = Some("5511999999999@s.whatsapp.net".into());
     let own = carried(from_group, &in_group);
     assert_eq!(extras(&own)["target"], json!({"message_id": "3EB0AA11"}));
 }
@@ -123,7 +123,7 @@ fn nobody_edits_what_another_wrote() {
         assert_eq!(skipped(source, &edit), "an edit of what another one wrote");
     }
     // A key may name the writer instead of saying that it is theirs.
-    let own = of_anothers(Type::MESSAGE_EDIT, Some("better"), Some("5511888888888@s.whatsapp.net"));
+    let own = of_anothers(Type::MESSAGE_EDIT, Some("better"), Some("5511999999999@s.whatsapp.net"));
     let edit = carried(source(GROUP, PN, None), &own);
     assert_eq!(extras(&edit)["target"], json!({"message_id": "3EB0AA11"}));
 }

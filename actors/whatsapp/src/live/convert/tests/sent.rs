@@ -15,7 +15,7 @@ fn to_somebody() -> MessageSource {
 fn somebody() -> Party {
     Party {
         chat: jid(PN).to_non_ad_string(),
-        shown: "5511888888888".into(),
+        shown: "5511999999999".into(),
         hidden: None,
         is_group: false,
     }
@@ -35,7 +35,7 @@ fn it_is_in_the_chat_of_its_receiver_and_from_the_linked_number() {
     let came_in = carried(direct(), &conversation("hello"));
     assert_eq!(message.chat, came_in.chat);
     assert_eq!((message.from.as_str(), message.content.as_str()), (OWN, "hello"));
-    assert_eq!(message.happening().and_then(Happening::to), Some("5511888888888"));
+    assert_eq!(message.happening().and_then(Happening::to), Some("5511999999999"));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn what_it_answers_is_the_other_ones() {
     }
     let message = sent(to_somebody(), &reaction, somebody());
     let target = message.details.unwrap().target.unwrap();
-    assert_eq!(target.from.as_deref(), Some("5511888888888"));
+    assert_eq!(target.from.as_deref(), Some("5511999999999"));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn keys_and_settings_are_not_for_anybody() {
 fn what_it_quoted_in_the_history_is_the_other_ones_or_its_own() {
     use whatsapp_rust::waproto::whatsapp::{Conversation, WebMessageInfo};
 
-    let own = (jid("5511999999999@s.whatsapp.net"), Some(jid(OWN_LID).to_non_ad()));
+    let own = (jid("5511888888888@s.whatsapp.net"), Some(jid(OWN_LID).to_non_ad()));
     let [number, hidden] = [PN, LID].map(|of| jid(of).to_non_ad_string());
     let chat = Chat::of(&Conversation {
         id: hidden.clone(),
@@ -110,7 +110,7 @@ fn what_it_quoted_in_the_history_is_the_other_ones_or_its_own() {
         };
         let info = info_of(&chat, &written, &own).unwrap();
         let mut around = around();
-        around.people.know("100000012345678", "5511888888888");
+        around.people.know("100000012345678", "5511999999999");
         around.recipient = from_me.then(somebody);
         let answer = extended("so it is", context);
         let Converted::Message(message) = convert(&info, &answer, &around) else {
@@ -119,7 +119,7 @@ fn what_it_quoted_in_the_history_is_the_other_ones_or_its_own() {
         let from = extras(&message)["reply_to"].get("from").cloned();
         (message.from, from.map(|from| from.as_str().unwrap().to_owned()))
     };
-    let (me, them) = ("5511999999999".to_owned(), "5511888888888".to_owned());
+    let (me, them) = ("5511888888888".to_owned(), "5511999999999".to_owned());
     for other in [&number, &hidden] {
         assert_eq!(quoted_by(other, true), (me.clone(), Some(them.clone())), "{other}");
         assert_eq!(quoted_by(other, false), (them.clone(), None), "{other}");

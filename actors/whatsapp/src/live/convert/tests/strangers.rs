@@ -17,7 +17,7 @@ use self::made::{anything, information};
 use super::{examples::poll, votes::addition, *};
 
 /// All keys that docs/EVENTS.md names, in the order of its tables.
-const KEYS: [&str; 40] = [
+const KEYS: [&str; 41] = [
     "client_id",
     "message_id",
     "from",
@@ -52,6 +52,7 @@ const KEYS: [&str; 40] = [
     "buttons_reply",
     "list_reply",
     "order",
+    "product",
     "native_flow",
     "group_invite",
     "event_details",
@@ -159,7 +160,7 @@ proptest! {
     ) {
         let recipient = sent.then(|| Party {
             chat: PN.into(),
-            shown: "5511888888888".into(),
+            shown: "5511999999999".into(),
             hidden: None,
             is_group: false,
         });

@@ -13,7 +13,7 @@ use super::{
 };
 
 const SECRET: [u8; 32] = [5; 32];
-const NUMBER: &str = "5511888888888@s.whatsapp.net";
+const NUMBER: &str = "5511999999999@s.whatsapp.net";
 const HIDDEN: &str = "100000012345678@lid";
 
 fn sealed_vote(options: &[&str], asker: &str, voter: &str) -> PollUpdateMessage {

@@ -31,7 +31,7 @@ fn crew() -> Party {
     }
 }
 
-const MARIA: &str = "5511888888888";
+const MARIA: &str = "5511999999999";
 
 fn scene<'a>(chat: &'a Party, id: &'a str) -> Scene<'a> {
     Scene {
@@ -54,7 +54,7 @@ fn from_the_phone() -> IncomingMessage {
     };
     let own = MessageSource {
         is_from_me: true,
-        ..source(PN, "5511999999999@s.whatsapp.net", None)
+        ..source(PN, "5511888888888@s.whatsapp.net", None)
     };
     let mut info = info(own);
     info.push_name = String::new();
@@ -66,7 +66,7 @@ fn from_the_phone() -> IncomingMessage {
 
 fn posted() -> IncomingMessage {
     carried(
-        source("status@broadcast", LID, Some("5511888888888@s.whatsapp.net")),
+        source("status@broadcast", LID, Some("5511999999999@s.whatsapp.net")),
         &conversation("Open until eight today"),
     )
 }

@@ -1,5 +1,6 @@
 //! Messages that no app of WhatsApp's would make.
 
+mod catalogue;
 mod kinds;
 
 use proptest::{collection::vec, option, prelude::*, sample::select, strategy::Union};
@@ -18,18 +19,21 @@ use whatsapp_rust::waproto::{
     },
 };
 
-use self::kinds::{acts, answers, cards, files, offers, places, polls, texts};
+use self::{
+    catalogue::catalogue,
+    kinds::{acts, answers, cards, files, offers, places, polls, texts},
+};
 use super::super::{OWN, wrapped};
 
 /// Ids of all servers, and what is none.
 const JIDS: [&str; 20] = [
-    "5511888888888@s.whatsapp.net",
-    "5511888888888:3@s.whatsapp.net",
     "5511999999999@s.whatsapp.net",
-    "5511888888888@c.us",
+    "5511999999999:3@s.whatsapp.net",
+    "5511888888888@s.whatsapp.net",
+    "5511999999999@c.us",
     "100000012345678@lid",
     "100000012345678:99@lid",
-    "5511888888888:99@hosted",
+    "5511999999999:99@hosted",
     "100000012345678:99@hosted.lid",
     "867051314767696@bot",
     "120363000000000001@g.us",
@@ -58,7 +62,7 @@ fn words() -> BoxedStrategy<String> {
         "-1",
         "{\"id\":1}",
         "{\"id\":\"\u{0}\"}",
-        "FN:a\n b\nTEL;waid=1:\\",
+        "FN:a\n b\nTEL;waid=1:\\\nORG:;a\\;\nitem1.EMAIL;QUOTED-PRINTABLE:=4=\n1=FF",
         "👩‍👩‍👧‍👦",
     ];
     prop_oneof![
@@ -168,7 +172,13 @@ fn quoted() -> BoxedStrategy<MessageField<Message>> {
         conversation: Some(text),
         ..Message::default()
     });
-    field(prop_oneof![text, polls(), cards(), Just(Message::default())])
+    field(prop_oneof![
+        text,
+        polls(),
+        cards(),
+        catalogue(),
+        Just(Message::default())
+    ])
 }
 
 fn advertisement() -> impl Strategy<Value = ExternalAdReplyInfo> {
@@ -192,6 +202,7 @@ fn told() -> BoxedStrategy<Message> {
         cards(),
         polls(),
         answers(),
+        catalogue(),
         acts(),
         offers(),
     ])

@@ -9,8 +9,8 @@ use whatsapp_rust::waproto::{
             AudioMessage, ButtonsResponseMessage, ContactMessage, ContactsArrayMessage, DocumentMessage,
             EncReactionMessage, EventMessage, ExtendedTextMessage, GroupInviteMessage, ImageMessage,
             InteractiveMessage, InteractiveResponseMessage, ListResponseMessage, LiveLocationMessage, LocationMessage,
-            OrderMessage, PinInChatMessage, PollCreationMessage, PollEncValue, PollUpdateMessage, ReactionMessage,
-            StickerMessage, TemplateMessage, VideoMessage,
+            PinInChatMessage, PollCreationMessage, PollEncValue, PollUpdateMessage, ReactionMessage, StickerMessage,
+            TemplateMessage, VideoMessage,
             buttons_response_message::Response,
             interactive_message::{
                 self, CarouselMessage, InteractiveMessage as Part, NativeFlowMessage, header,
@@ -222,25 +222,7 @@ pub(super) fn answers() -> BoxedStrategy<Message> {
         }),
         ..Message::default()
     });
-    let order = (
-        said(),
-        said(),
-        option::of(any::<i64>()),
-        option::of(any::<i32>()),
-        said(),
-    );
-    let order = order.prop_map(|(order_id, order_title, total, item_count, currency)| Message {
-        order_message: MessageField::some(OrderMessage {
-            order_id,
-            order_title,
-            total_amount1000: total,
-            item_count,
-            total_currency_code: currency,
-            ..OrderMessage::default()
-        }),
-        ..Message::default()
-    });
-    prop_oneof![button, flow, row, order].boxed()
+    prop_oneof![button, flow, row].boxed()
 }
 
 pub(super) fn acts() -> BoxedStrategy<Message> {
