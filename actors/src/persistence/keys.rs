@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use wharf_domain::ConnectionKey;
-use wharf_store::{KeyChange, KeyRange, KeysChanged};
+use wharf_store::{KeyChange, KeyRange};
 use wharf_whatsapp::{KeyCipher, KeyKeeper, KeysError};
 
 use super::{Persistence, Write, WriteError};
@@ -30,7 +30,7 @@ impl KeyKeeper for Keeper {
         cipher.map_or(Err(KeysError::Cipher), |cipher| Ok(cipher))
     }
 
-    async fn commit(&self, of: &ConnectionKey, changes: Vec<KeyChange>) -> Result<KeysChanged, KeysError> {
+    async fn commit(&self, of: &ConnectionKey, changes: Vec<KeyChange>) -> Result<(), KeysError> {
         let changes = KeyChanges {
             of: of.clone(),
             changes,
@@ -50,9 +50,8 @@ impl KeyKeeper for Keeper {
 
 fn refused(error: WriteError) -> KeysError {
     match error {
-        WriteError::Unavailable(why) | WriteError::Unknown(why) | WriteError::Damaged(why) => {
-            KeysError::Unavailable(why)
-        }
+        WriteError::Unavailable(why) | WriteError::Unknown(why) => KeysError::Unavailable(why),
+        WriteError::Damaged(why) => KeysError::Damaged(why),
         WriteError::Rejected(why) => KeysError::Rejected(why),
     }
 }

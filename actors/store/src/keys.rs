@@ -15,11 +15,13 @@ use crate::{
     sql,
 };
 
-pub use change::{KeyChange, KeysChanged};
+pub use change::KeyChange;
 pub use range::KeyRange;
 
 /// The upper end of a range that has none: no name begins with so many bytes of ones.
 const END: [u8; 64] = [0xFF; 64];
+/// SQLite's word for all rows.
+const NO_LIMIT: i64 = -1;
 
 words! {
     /// What is kept. The words are those of the table.
@@ -130,6 +132,25 @@ impl Store {
         self.all(rows, |row| stored(kind, row))
     }
 
+    /// Those of these names that there is a key of, in no order.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn key_names_among(
+        &self,
+        of: &ConnectionKey,
+        kind: KeyKind,
+        names: impl Iterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let names: Vec<String> = names.map(|name| hex(name.as_ref())).collect();
+        let names = scalar_of_number(sql::KEY_NAMES_AMONG, of)
+            .bind(kind.as_str())
+            .bind(serde_json::Value::from(names).to_string())
+            .fetch_all(self.pool())
+            .await;
+        names.map_err(|error| self.error(error))
+    }
+
     /// Everything of a kind whose name begins with `prefix`, by name.
     ///
     /// # Errors
@@ -140,10 +161,25 @@ impl Store {
         kind: KeyKind,
         prefix: &[u8],
     ) -> Result<Vec<StoredKey>, StoreError> {
+        self.some_keys_of(of, kind, prefix, NO_LIMIT).await
+    }
+
+    /// The same, so many of them at the most.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn some_keys_of(
+        &self,
+        of: &ConnectionKey,
+        kind: KeyKind,
+        prefix: &[u8],
+        limit: i64,
+    ) -> Result<Vec<StoredKey>, StoreError> {
         let rows = of_number(sql::KEYS_BETWEEN, of)
             .bind(kind.as_str())
             .bind(prefix)
             .bind(after(prefix))
+            .bind(limit)
             .fetch_all(self.pool())
             .await;
         self.all(rows, |row| stored(kind, row))

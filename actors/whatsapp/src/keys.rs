@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use thiserror::Error;
 use wharf_domain::ConnectionKey;
-use wharf_store::{KeyChange, KeyKind, KeyRange, KeysChanged, Store};
+use wharf_store::{KeyChange, KeyKind, KeyRange, Store};
 
 /// Why keys were not read, encrypted or written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -19,6 +19,9 @@ pub enum KeysError {
     /// The store refused this change for what it is: the connection was deleted, say.
     #[error("{0}")]
     Rejected(String),
+    /// The store cannot read what is there; trying again does not help.
+    #[error("{0}")]
+    Damaged(String),
     /// A value does not open: it was changed by hand, or belongs to another number or name.
     #[error("a {kind} of {number} cannot be decrypted", kind = .0.as_str(), number = .1.phone_number)]
     Sealed(KeyKind, ConnectionKey),
@@ -56,20 +59,20 @@ pub trait KeyKeeper: Send + Sync + 'static {
     /// cancelled, or answered `Unavailable` after a long time, may still be committed, but never after a later one.
     ///
     /// # Errors
-    /// `Unavailable` or `Rejected`.
-    async fn commit(&self, of: &ConnectionKey, changes: Vec<KeyChange>) -> Result<KeysChanged, KeysError>;
+    /// `Unavailable`, `Rejected` or `Damaged`.
+    async fn commit(&self, of: &ConnectionKey, changes: Vec<KeyChange>) -> Result<(), KeysError>;
 
     /// Removes keys, in as many commits as it takes: of a call that is cancelled or refused some may be gone, and so may be what is
     /// put among them meanwhile. Answers how many went.
     ///
     /// # Errors
-    /// `Unavailable` or `Rejected`; what was removed stays removed.
+    /// As [`KeyKeeper::commit`]; what was removed stays removed.
     async fn remove(&self, of: &ConnectionKey, range: KeyRange) -> Result<u64, KeysError>;
 
     /// Removes what a device that is gone has left, in as many commits as it takes; nothing if the number has a device.
     ///
     /// # Errors
-    /// `Unavailable` or `Rejected`; what was removed stays removed.
+    /// As [`KeyKeeper::commit`]; what was removed stays removed.
     async fn remove_left(&self, of: &ConnectionKey) -> Result<(), KeysError>;
 }
 

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use thiserror::Error;
 use tokio::sync::mpsc;
 use wharf_domain::{
-    ConnectionKey, EventKinds, IncomingMessage, Outgoing, PhoneNumber, Recipient, Timestamp,
+    ConnectionKey, EventKinds, IncomingMessage, Outgoing, PhoneNumber, Recipient, SenderShown, Timestamp,
     action::{Action, Done, PresenceState},
     outgoing::Place,
     proxy::Proxy,
@@ -19,6 +19,8 @@ pub use wharf_domain::{
     session::{CloseReason, LinkEvent},
 };
 use wharf_store::{AwaitedId, AwaitedMessage, Behind};
+
+use crate::KeysError;
 
 /// The server does not have the message; WhatsApp will send it again.
 #[derive(Debug, Error)]
@@ -104,6 +106,11 @@ pub trait Inbox: Send + Sync + 'static {
     /// What somebody wants to be told of, at this moment: a link need not bring anything else. Asked for often, so cheap.
     fn wanted(&self) -> EventKinds {
         EventKinds::default()
+    }
+
+    /// What somebody wants to be told of who sent a message, at this moment. Asked for often, so cheap.
+    fn sender(&self) -> SenderShown {
+        SenderShown::default()
     }
 
     /// Whether calls are to be turned down as they ring, at this moment. Asked for often, so cheap.
@@ -379,6 +386,7 @@ pub trait LinkFactory: Send + Sync + 'static {
     /// since there may be very many. The link must be closed. Idempotent.
     ///
     /// # Errors
-    /// `LinkError` when the device cannot be deleted.
-    async fn forget(&self, key: &ConnectionKey) -> Result<(), LinkError>;
+    /// `Unavailable` when the device stays for now: whoever opens a link then logs in with keys that are none any more. Any other
+    /// says that it stays for good.
+    async fn forget(&self, key: &ConnectionKey) -> Result<(), KeysError>;
 }

@@ -35,6 +35,7 @@ mod resolver;
 mod resync;
 mod reupload;
 mod runtime;
+mod seen;
 mod send;
 mod session;
 mod silence;
@@ -75,7 +76,7 @@ use self::{
     timers::Timers,
     transport::Dialer,
 };
-use crate::{Inbox, KeyStore, Link, LinkError, LinkEvents, LinkFactory, LinkOptions};
+use crate::{Inbox, KeyStore, KeysError, Link, LinkError, LinkEvents, LinkFactory, LinkOptions};
 
 /// One-time prekeys made at a time. The client's 812 are a phone's habit: they cost most of the time and space of a
 /// first login. A hundred last for a hundred first messages of new senders, more are made when they run low, and a
@@ -367,13 +368,10 @@ impl LinkFactory for LiveFactory {
         Ok(Arc::new(link))
     }
 
-    async fn forget(&self, key: &ConnectionKey) -> Result<(), LinkError> {
+    async fn forget(&self, key: &ConnectionKey) -> Result<(), KeysError> {
         self.claim(key, None).await;
         self.memories.lock().remove(key);
         let device = KeyChange::Remove(KeyKind::Device, Vec::new());
-        let forgotten = self.keys.keeper.commit(key, vec![device]).await;
-        forgotten
-            .map(drop)
-            .map_err(|error| LinkError(format!("cannot delete the WhatsApp device: {error}")))
+        self.keys.keeper.commit(key, vec![device]).await
     }
 }

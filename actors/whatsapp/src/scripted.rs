@@ -18,7 +18,9 @@ use wharf_domain::{
     outgoing::{News, Place},
 };
 
-use crate::{CloseReason, Inbox, Link, LinkError, LinkEvent, LinkEvents, LinkFactory, LinkOptions, NotCommitted, Told};
+use crate::{
+    CloseReason, Inbox, KeysError, Link, LinkError, LinkEvent, LinkEvents, LinkFactory, LinkOptions, NotCommitted, Told,
+};
 
 /// What [`ScriptedFactory::open`] does.
 #[derive(Debug, Clone, Default)]
@@ -98,6 +100,8 @@ struct FactoryState {
     links: HashMap<ConnectionKey, ScriptedHandle>,
     script: OpenScript,
     counters: Counters,
+    /// How often the keys of a device are not deleted before they are.
+    unforgettable: u32,
     /// When each link was opened.
     opened_at: Vec<Instant>,
     /// What all links sent, in its order.
@@ -113,6 +117,11 @@ impl ScriptedFactory {
     /// What `open` does from now on.
     pub fn on_open(&self, script: OpenScript) {
         self.shared.state().script = script;
+    }
+
+    /// The next so many times that keys are to be deleted, the store takes no writes.
+    pub fn keep_keys(&self, times: u32) {
+        self.shared.state().unforgettable = times;
     }
 
     /// How often what was called.
@@ -217,11 +226,17 @@ impl LinkFactory for ScriptedFactory {
         Ok(Arc::new(link))
     }
 
-    async fn forget(&self, _key: &ConnectionKey) -> Result<(), LinkError> {
-        if matches!(self.shared.state().script, OpenScript::Panic) {
+    async fn forget(&self, _key: &ConnectionKey) -> Result<(), KeysError> {
+        let mut state = self.shared.state();
+        if matches!(state.script, OpenScript::Panic) {
+            drop(state);
             scripted_panic();
         }
-        self.shared.state().counters.forgotten += 1;
+        if let Some(left) = state.unforgettable.checked_sub(1) {
+            state.unforgettable = left;
+            return Err(KeysError::Unavailable("the script says no".to_owned()));
+        }
+        state.counters.forgotten += 1;
         Ok(())
     }
 }

@@ -81,6 +81,7 @@ impl Network {
             | FaultKind::Corrupt
             | FaultKind::Deaf
             | FaultKind::Keyless
+            | FaultKind::Deviceless
             | FaultKind::Wary
             | FaultKind::Backlog
             | FaultKind::MediaMissing
@@ -102,13 +103,13 @@ fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
     };
     let number = text.parse::<u32>().is_ok_and(|number| (400..600).contains(&number));
     let known = match fault.kind {
-        FaultKind::Refuse | FaultKind::MediaError => number,
+        FaultKind::Refuse | FaultKind::Deviceless | FaultKind::MediaError => number,
         FaultKind::StreamError => number || text == "replaced",
         FaultKind::Ban => text.parse::<u32>().is_ok() || text == ENDLESS,
         FaultKind::Outdated => text.parse::<u32>().is_ok(),
         _ => {
             return Err(NetworkError::Invalid(
-                "only refuse, stream_error, ban, outdated and media_error take a code".to_owned(),
+                "only refuse, stream_error, ban, outdated, deviceless and media_error take a code".to_owned(),
             ));
         }
     };
@@ -117,6 +118,6 @@ fn code(fault: &Fault) -> Result<Option<String>, NetworkError> {
     }
     Err(NetworkError::Invalid(format!(
         "code {text:?} is not known: a number is expected, from 400 to 599 for refuse, \
-         stream_error and media_error, or \"replaced\" for stream_error, \"endless\" for ban"
+         stream_error, deviceless and media_error, or \"replaced\" for stream_error, \"endless\" for ban"
     )))
 }

@@ -302,6 +302,8 @@ pub enum FaultKind {
     Deaf,
     /// The server gives out no keys of the account's phone and devices.
     Keyless,
+    /// The server names none of the account's devices, not even its phone; with a code it refuses the question with that.
+    Deviceless,
     /// The account is protected from strangers: messages of devices to it are refused unless they bring the privacy token that
     /// its phone gives to whom it writes.
     Wary,
@@ -337,7 +339,7 @@ pub struct Fault {
     /// The account whose links are hit; every account's if left out.
     #[serde(default)]
     pub phone: Option<String>,
-    /// WhatsApp's code, for `refuse`, `stream_error`, `ban` and `media_error`: a number, `replaced` for
+    /// WhatsApp's code, for `refuse`, `stream_error`, `ban`, `deviceless` and `media_error`: a number, `replaced` for
     /// `stream_error`, `endless` for `ban`; the least revision for `outdated`.
     #[serde(default)]
     pub code: Option<FaultCode>,

@@ -32,22 +32,12 @@ pub mod code {
     /// The connection was deleted before it was sent.
     pub const DELETED: &str = "connection_deleted";
 
-    /// Whether it was concluded here, and is no word of WhatsApp's.
-    pub(super) fn is_own(code: &str) -> bool {
-        [
-            UNKNOWN,
-            EXPIRED,
-            NOT_CONNECTED,
-            NOT_ON_WHATSAPP,
-            NO_KEYS,
-            REFUSED,
-            NOT_RECORDED,
-            DELETED,
-            MEDIA_FETCH,
-            MEDIA_UPLOAD,
-            MEDIA_STORAGE,
-        ]
-        .contains(&code)
+    /// Whether it is WhatsApp's word on the message itself, whenever that comes: the number may not write to the receiver.
+    ///
+    /// Any other of its codes may be for a copy that went to one device more, which asked for the message again: its server answers that
+    /// under the message's id as well. What was concluded here may only be late.
+    pub(super) fn is_verdict(code: &str) -> bool {
+        code == "463"
     }
 }
 
@@ -188,8 +178,8 @@ impl Progress {
         let surer = self.error_code.as_deref() == Some(self::code::UNKNOWN) && code != self::code::UNKNOWN;
         match self.status {
             SendStatus::Queued => {}
-            // Its server may refuse what it took; what is concluded here may only be late.
-            SendStatus::Sent if !self::code::is_own(code) => {}
+            // Its server may refuse what it took.
+            SendStatus::Sent if self::code::is_verdict(code) => {}
             SendStatus::Failed if surer => {}
             _ => return,
         }
@@ -293,6 +283,18 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_copy_for_a_device_that_asked_again_takes_nothing_back() {
+        let started = after(&[News::Started]);
+        let sent = after(&[News::Started, News::Sent]);
+        for code in ["400", "403", "404", "429", "479", "503", code::NO_KEYS, code::EXPIRED] {
+            let refused = News::failed(code, "no");
+            assert_eq!(sent.learn(&refused, Timestamp(9)), None, "{code}");
+            let failed = started.learn(&refused, Timestamp(9)).unwrap();
+            assert_eq!(failed.status, SendStatus::Failed, "{code} of one that was not sent");
+        }
+    }
+
+    #[test]
     fn what_is_not_started_waits_on() {
         assert_eq!(after(&[News::Started, News::NotStarted]), Progress::default());
         assert_eq!(
@@ -318,6 +320,7 @@ mod tests {
             Just(News::Played),
             Just(News::failed(code::UNKNOWN, "?")),
             Just(News::failed("463", "no")),
+            Just(News::failed("479", "no")),
         ]
     }
 
@@ -329,7 +332,8 @@ mod tests {
             for (second, news) in (0..).zip(&all) {
                 let next = progress.learn(news, Timestamp(second)).unwrap_or_else(|| progress.clone());
                 let went_back = next.status < progress.status;
-                prop_assert!(!went_back || (progress.status == SendStatus::Sent && next.status == SendStatus::Failed));
+                let refused = next.error_code.as_deref() == Some("463");
+                prop_assert!(!went_back || (progress.status == SendStatus::Sent && refused));
                 prop_assert_eq!(next.learn(news, Timestamp(second)), None);
                 prop_assert_eq!(next.error_code.is_some(), next.status == SendStatus::Failed);
                 prop_assert_eq!(next.failed_at.is_some(), next.status == SendStatus::Failed);

@@ -9,7 +9,7 @@ use super::{KeyKind, StoredKey};
 use crate::{
     Group, StoreError,
     bulk::{PUT_KEYS, REMOVE_KEYS, chunks},
-    codec::{of_number, scalar_of_number},
+    codec::of_number,
     sql,
 };
 
@@ -20,8 +20,6 @@ pub enum KeyChange {
     Put(StoredKey),
     /// Forgets one.
     Remove(KeyKind, Vec<u8>),
-    /// Forgets one and answers its value: of two who take it, one gets it.
-    Take(KeyKind, Vec<u8>),
     /// Keeps a token that was received, unless a newer one is there. When ours was sent stays as it is.
     ReceiveToken(StoredKey),
     /// Notes when a token of ours was sent (Unix seconds), unless a later time is there. Makes a row without a token when
@@ -29,22 +27,12 @@ pub enum KeyChange {
     TokenSent(Vec<u8>, i64),
 }
 
-/// What became of a number's changes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeysChanged {
-    /// The value of a [`KeyChange::Take`].
-    pub taken: Option<Vec<u8>>,
-}
-
 impl Group<'_> {
-    /// Changes what devices keep, in the order in which the changes are given. Answers for each number's changes.
+    /// Changes what devices keep, in the order in which the changes are given.
     ///
     /// # Errors
     /// `Rejected` when there is no such connection (any more); as every write.
-    pub async fn change_keys(
-        &mut self,
-        changes: &[(&ConnectionKey, &[KeyChange])],
-    ) -> Result<Vec<KeysChanged>, StoreError> {
+    pub async fn change_keys(&mut self, changes: &[(&ConnectionKey, &[KeyChange])]) -> Result<(), StoreError> {
         let result = change(self.enter()?, changes).await;
         self.leave(result)
     }
@@ -64,11 +52,9 @@ impl Group<'_> {
 async fn change(
     connection: &mut SqliteConnection,
     changes: &[(&ConnectionKey, &[KeyChange])],
-) -> Result<Vec<KeysChanged>, sqlx::Error> {
+) -> Result<(), sqlx::Error> {
     let mut simple = Simple::default();
-    let mut answers = Vec::with_capacity(changes.len());
     for &(of, changes) in changes {
-        let mut answer = KeysChanged::default();
         for change in changes {
             match change {
                 KeyChange::Put(key) => simple.put(of, key),
@@ -76,14 +62,12 @@ async fn change(
                 // The rest looks at rows, so what was said before has to be there.
                 other => {
                     simple.write(connection).await?;
-                    carry_out(connection, of, other, &mut answer).await?;
+                    carry_out(connection, of, other).await?;
                 }
             }
         }
-        answers.push(answer);
     }
-    simple.write(connection).await?;
-    Ok(answers)
+    simple.write(connection).await
 }
 
 /// Which row.
@@ -147,18 +131,10 @@ async fn carry_out(
     connection: &mut SqliteConnection,
     of: &ConnectionKey,
     change: &KeyChange,
-    answer: &mut KeysChanged,
 ) -> Result<(), sqlx::Error> {
     let statement = match change {
         // Written in bulk by the caller.
         KeyChange::Put(_) | KeyChange::Remove(..) => return Ok(()),
-        KeyChange::Take(kind, name) => {
-            let taken = scalar_of_number(sql::TAKE_KEY, of)
-                .bind(kind.as_str())
-                .bind(name.as_slice());
-            answer.taken = taken.fetch_optional(connection).await?;
-            return Ok(());
-        }
         KeyChange::ReceiveToken(key) => of_number(sql::RECEIVE_TOKEN, of)
             .bind(key.name.as_slice())
             .bind(key.value.as_slice())

@@ -23,7 +23,10 @@ statements! {
     KEY = concat!("SELECT ", key_columns!(), " AND name = $4");
     KEYS_NAMED = "SELECT k.name, k.value, k.at, k.also FROM json_each($4) j CROSS JOIN whatsapp_keys k \
         WHERE k.client_id = $1 AND k.phone_number = $2 AND k.kind = $3 AND k.name = unhex(j.value)";
-    KEYS_BETWEEN = concat!("SELECT ", key_columns!(), " AND name >= $4 AND name < $5 ORDER BY name");
+    // Of the index alone: no value is read.
+    KEY_NAMES_AMONG = "SELECT k.name FROM json_each($4) j CROSS JOIN whatsapp_keys k \
+        WHERE k.client_id = $1 AND k.phone_number = $2 AND k.kind = $3 AND k.name = unhex(j.value)";
+    KEYS_BETWEEN = concat!("SELECT ", key_columns!(), " AND name >= $4 AND name < $5 ORDER BY name LIMIT $6");
     HAS_KEYS = "SELECT EXISTS (SELECT 1 FROM whatsapp_keys \
         WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name >= $4 AND name < $5)";
     // Of the index alone: no value is read.
@@ -38,8 +41,6 @@ statements! {
         WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND also < $4)";
     ANY_KEY = "SELECT name, value, at, also, kind, client_id, phone_number FROM whatsapp_keys \
         WHERE value <> x'' LIMIT 1";
-    TAKE_KEY = "DELETE FROM whatsapp_keys \
-        WHERE client_id = $1 AND phone_number = $2 AND kind = $3 AND name = $4 RETURNING value";
     REMOVE_KEYS_BETWEEN = "DELETE FROM whatsapp_keys WHERE rowid IN (\
         SELECT k.rowid FROM whatsapp_keys k \
         WHERE k.client_id = $1 AND k.phone_number = $2 AND k.kind = $3 AND k.name >= $4 AND k.name < $5 LIMIT $6)";

@@ -1,5 +1,5 @@
 use wharf_domain::ConnectionKey;
-use wharf_store::{KeyChange, KeyKind, KeyRange, KeysChanged, StoreError, StoredKey};
+use wharf_store::{KeyChange, KeyKind, KeyRange, StoreError, StoredKey};
 
 use crate::database::{Database, NOW, key, on_every_database, plain};
 
@@ -15,10 +15,8 @@ async fn number(db: &mut Database, name: &str, phone: &str) -> ConnectionKey {
     of
 }
 
-async fn change(db: &mut Database, of: &ConnectionKey, changes: &[KeyChange]) -> KeysChanged {
-    db.write(async |group| group.change_keys(&[(of, changes)]).await)
-        .await
-        .remove(0)
+async fn change(db: &mut Database, of: &ConnectionKey, changes: &[KeyChange]) {
+    db.write(async |group| group.change_keys(&[(of, changes)]).await).await;
 }
 
 fn put(kind: KeyKind, name: &str, value: &str) -> KeyChange {
@@ -80,6 +78,9 @@ on_every_database! {
         assert_eq!(found, StoredKey::new(Session, "a", b"2".to_vec()));
         let named = db.store.keys_named(&of, Session, ["b", "c", "a"].iter()).await.unwrap();
         assert_eq!(named.len(), 2);
+        let mut names = db.store.key_names_among(&of, Session, ["b", "c", "a"].iter()).await.unwrap();
+        names.sort();
+        assert_eq!(names, [b"a".to_vec(), b"b".to_vec()]);
         change(db, &of, &[remove(Session, "a"), remove(Session, "nothing")]).await;
         assert_eq!(all(db, &of, Session).await, pairs(&[("b", "1")]));
         assert_eq!(all(db, &of, PreKey).await, pairs(&[("a", "other")]));
@@ -93,18 +94,20 @@ on_every_database! {
         db.write(async |group| group.change_keys(&[(&of, &first), (&of, &second)]).await).await;
         assert_eq!(all(db, &of, Session).await, pairs(&[("b", "1"), ("c", "2")]));
         // One that looks at rows sees those that were put before it, and not those that come after.
+        let sent = |at| KeyChange::TokenSent(b"t".to_vec(), at);
         let third = [
-            put(Session, "d", "1"),
-            KeyChange::Take(Session, b"d".to_vec()),
+            KeyChange::Put(timed(TrustToken, "t", "1", 1, Some(1))),
+            sent(7),
             remove(Session, "b"),
             remove(Session, "c"),
-            put(Session, "e", "1"),
-            KeyChange::Take(Session, b"e".to_vec()),
+            KeyChange::Put(timed(TrustToken, "t", "2", 2, Some(2))),
+            sent(3),
             put(Session, "f", "1"),
         ];
-        let answer = change(db, &of, &third).await;
-        assert_eq!(answer.taken.as_deref(), Some(&b"1"[..]));
+        change(db, &of, &third).await;
         assert_eq!(all(db, &of, Session).await, pairs(&[("f", "1")]));
+        let token = db.store.key(&of, TrustToken, b"t").await.unwrap().unwrap();
+        assert_eq!(token, timed(TrustToken, "t", "2", 2, Some(3)));
     }
 
     async fn many_rows_go_in_one_change(db: &mut Database) {
@@ -118,14 +121,6 @@ on_every_database! {
         change(db, &of, &removals).await;
         assert_eq!(all(db, &of, PreKey).await.len(), 10);
         assert_eq!(db.store.last_key_name(&of, Session).await.unwrap(), None);
-    }
-
-    async fn what_is_taken_is_taken_once(db: &mut Database) {
-        let of = number(db, "acme", "5511888888888").await;
-        change(db, &of, &[put(SentMessage, "m", "text")]).await;
-        let take = [KeyChange::Take(SentMessage, b"m".to_vec())];
-        assert_eq!(change(db, &of, &take).await.taken, Some(b"text".to_vec()));
-        assert_eq!(change(db, &of, &take).await.taken, None);
     }
 
     async fn a_prefix_takes_what_begins_with_it_and_nothing_else(db: &mut Database) {

@@ -36,7 +36,7 @@ pub(crate) use self::{
     history::{Chat, info_of},
     told::{Party, Scene, call_of, change_of, concerned, doing, news_of},
     votes::{Ballot, Election, addition_in, election_in, open, vote_in},
-    who::{Author, People, author, bare, by_itself, is_hidden},
+    who::{Author, People, author, bare, by_itself, identity, is_hidden},
 };
 use self::{part::Content, who::Writer};
 
@@ -276,7 +276,9 @@ fn details(info: &MessageInfo, content: Content<'_>, writer: &Writer<'_>, about:
             .caption
             .map(|caption| context::named(caption.into(), context, writer.people).into_owned()),
         media: content.media.map(Box::new),
-        body: content.body,
+        body: content
+            .body
+            .map(|body| business::sold_by(body, content.seller, writer.people)),
         unknown: content.unknown,
     };
     let plain = content.kind == MessageKind::Text && details.is_plain();

@@ -121,7 +121,7 @@ impl Inbound {
     }
 
     /// Converts a message, after looking up whom and what it speaks of. One that was waited for is an arrival, whatever it
-    /// says.
+    /// says, and one that its sender sends again has its first time.
     async fn understand(&self, client: &Arc<Client>, info: &MessageInfo, message: &Message) -> Result<Read, String> {
         let arrival = Arrival::of(&self.memory, info);
         let as_first = arrival.as_ref().map(|arrival| as_first(info, arrival.first()));
@@ -134,6 +134,8 @@ impl Inbound {
                 arrival,
             });
         }
+        let as_seen = self.memory.as_seen(info);
+        let info = as_seen.as_ref().unwrap_or(info);
         self.keep_poll(info, message).await?;
         let recipient = self.recipient(client, info).await;
         let around = Surroundings {
@@ -141,7 +143,8 @@ impl Inbound {
             ballot: self.ballot(client, info, message).await,
             recipient,
         };
-        let told = self.told(info, convert(info, message, &around));
+        let mut told = self.told(info, convert(info, message, &around));
+        self.tell_sender(client, info, &mut told).await;
         let is_open = !is_sealed(message, told.as_ref(), &around.ballot);
         let sender = &info.source.sender;
         if let Some(told) = &told
@@ -190,7 +193,9 @@ impl Inbound {
         }
         let people = self.people(&client, &lost.info, &Message::default()).await;
         let recipient = self.recipient(&client, &lost.info).await;
-        let mut messages = Vec::from_iter(self.told(&lost.info, undecryptable(lost, &people, recipient.as_ref())));
+        let mut told = self.told(&lost.info, undecryptable(lost, &people, recipient.as_ref()));
+        self.tell_sender(&client, &lost.info, &mut told).await;
+        let mut messages = Vec::from_iter(told);
         self.name_groups(&client, groups_of(&mut messages)).await;
         match (row, messages.pop()) {
             (Some(row), Some(report)) => {

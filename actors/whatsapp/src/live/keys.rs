@@ -32,6 +32,7 @@
 mod app_sync;
 mod copies;
 mod device;
+mod given;
 mod insisted;
 mod protocol;
 mod signal;
@@ -43,7 +44,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use wharf_domain::ConnectionKey;
-use wharf_store::{KeyChange, KeyKind, KeyRange, KeysChanged, StoredKey};
+use wharf_store::{KeyChange, KeyKind, KeyRange, StoredKey};
 use whatsapp_rust::{
     serde::{Serialize, de::DeserializeOwned},
     serde_json,
@@ -103,7 +104,7 @@ impl DeviceKeys {
         if self.consumed.lock().is_empty() {
             return Ok(());
         }
-        self.commit(Vec::new()).await.map(drop)
+        self.commit(Vec::new()).await
     }
 
     /// Commits changes in pieces, for those that need not come all at once.
@@ -121,18 +122,18 @@ impl DeviceKeys {
         if changes.is_empty() {
             return Ok(());
         }
-        self.commit(changes).await.map(drop)
+        self.commit(changes).await
     }
 
     /// Commits changes, and with them the removals that wait. Ratchets wait for the copies of messages.
-    async fn commit(&self, changes: Vec<KeyChange>) -> Result<KeysChanged> {
+    async fn commit(&self, changes: Vec<KeyChange>) -> Result<()> {
         if changes.iter().any(is_ratchet) {
             self.copies.settled().await;
         }
         self.ask(changes).await.map_err(refused)
     }
 
-    async fn ask(&self, mut changes: Vec<KeyChange>) -> std::result::Result<KeysChanged, KeysError> {
+    async fn ask(&self, mut changes: Vec<KeyChange>) -> std::result::Result<(), KeysError> {
         self.check_kept()?;
         // Removals that are lost with a refused commit leave rows that do no harm; see the module.
         let waiting = std::mem::take(&mut *self.committed.lock());
@@ -146,15 +147,15 @@ impl DeviceKeys {
             .map(|id| KeyChange::Remove(KeyKind::PreKey, number(*id).to_vec()));
         // Before the changes, one of which may put such a message anew.
         changes.splice(0..0, messages.chain(prekeys));
-        let changed = self.keys.keeper.commit(&self.of, changes).await?;
+        self.keys.keeper.commit(&self.of, changes).await?;
         self.consumed.lock().retain(|id| !consumed.contains(id));
-        Ok(changed)
+        Ok(())
     }
 
     /// Commits copies of messages that were decrypted.
     async fn keep(&self, copies: Vec<KeyChange>) -> Result<()> {
         let kept = self.copies.write(|| self.ask(copies.clone())).await;
-        kept.map(drop).map_err(refused)
+        kept.map_err(refused)
     }
 
     fn sealed(&self, kind: KeyKind, name: impl Into<Vec<u8>>, value: &[u8]) -> Result<StoredKey> {
@@ -165,12 +166,12 @@ impl DeviceKeys {
 
     async fn put(&self, kind: KeyKind, name: impl Into<Vec<u8>>, value: &[u8]) -> Result<()> {
         let key = self.sealed(kind, name, value)?;
-        self.commit(vec![KeyChange::Put(key)]).await.map(drop)
+        self.commit(vec![KeyChange::Put(key)]).await
     }
 
     async fn remove(&self, kind: KeyKind, name: impl Into<Vec<u8>>) -> Result<()> {
         let change = KeyChange::Remove(kind, name.into());
-        self.commit(vec![change]).await.map(drop)
+        self.commit(vec![change]).await
     }
 
     /// Forgets what is older than `before`. That is asked for every half minute, mostly for nothing.

@@ -9,13 +9,14 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
-use whatsapp_rust::wacore_binary::Jid;
+use whatsapp_rust::{wacore::types::message::MessageInfo, wacore_binary::Jid};
 
 use super::{
     awaited::Awaited,
     calls::Calls,
     convert::Election,
     numbers::Numbers,
+    seen::Seen,
     subjects::{AGAIN_AFTER, Subjects},
     tellers::Tellers,
     timers::Timer,
@@ -43,6 +44,7 @@ pub(crate) struct Memory {
     numbers: Numbers,
     subjects: Arc<Subjects>,
     calls: Calls,
+    seen: Mutex<Seen>,
     tellers: Tellers,
     unnamed: Mutex<HashSet<String>>,
     named: Mutex<HashMap<String, Jid>>,
@@ -97,6 +99,16 @@ impl Memory {
     /// Which calls rang of late.
     pub(crate) fn calls(&self) -> &Calls {
         &self.calls
+    }
+
+    /// The head of a message of which another copy came of late that says another time: with that one's time. A message is noted
+    /// with this.
+    pub(crate) fn as_seen(&self, info: &MessageInfo) -> Option<MessageInfo> {
+        let sent = self.seen.lock().first_sent(info, Instant::now())?;
+        Some(MessageInfo {
+            timestamp: sent,
+            ..info.clone()
+        })
     }
 
     /// Remembers a hidden id's number, which WhatsApp gives with some stanzas (the offer of a call) and leaves out of

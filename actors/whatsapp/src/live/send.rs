@@ -5,9 +5,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wharf_domain::{Outgoing, PhoneNumber, Recipient, Timestamp, outgoing::Place};
+use whatsapp_rust::features::SignalError;
 use whatsapp_rust::wacore_binary::{Jid, JidExt};
 use whatsapp_rust::waproto::whatsapp::Message;
-use whatsapp_rust::{Client, ClientError, IqError, SendError as ClientSendError, SendOptions, StatusSendOptions};
+use whatsapp_rust::{
+    Client, ClientError, ErrorChainExt as _, IqError, SendError as ClientSendError, SendOptions, StatusSendOptions,
+};
 
 use super::{
     acks::{Ack, Waiting},
@@ -48,8 +51,7 @@ impl Sending {
         };
         let to = to?;
         match over.run_until_cancelled(can_be_read(&self.client, &to)).await {
-            Some(true) => {}
-            Some(false) => return Err(SendError::NoKeys),
+            Some(readable) => readable?,
             None => return Err(SendError::NotConnected),
         }
         let audience = match over.run_until_cancelled(self.audience()).await {
@@ -173,29 +175,42 @@ pub(crate) async fn chat(client: &Client, memory: &Memory, to: &Recipient) -> Re
     account(client, memory, number).await
 }
 
-/// Whether one of a person's devices at least can read what is sent to them.
+/// That one of a person's devices at least can read what is sent to them.
 ///
 /// The client leaves devices out that it has no session with, sends the rest, the copies for the account's own devices if
 /// need be, and takes the server's ack of that for a message that was sent (whatsapp-rust 0.7; its pull request 1299 changes that).
 /// What is made here the sending would have to make as well, and finds.
-async fn can_be_read(client: &Client, to: &Jid) -> bool {
+///
+/// # Errors
+/// `NoKeys` if none can, `NotConnected` where WhatsApp does not answer: nothing was sent then.
+async fn can_be_read(client: &Client, to: &Jid) -> Result<(), SendError> {
     if to.is_group() || to.is_status_broadcast() {
-        return true;
+        return Ok(());
     }
     let signal = client.signal();
-    // Where this says nothing, sending meets the same and says it.
-    let Ok(devices) = signal.get_user_devices(std::slice::from_ref(to)).await else {
-        return true;
+    let devices = match signal.get_user_devices(std::slice::from_ref(to)).await {
+        Ok(devices) if !devices.is_empty() => devices,
+        Err(error) if is_silence(&error) => return Err(SendError::NotConnected),
+        // None are known, or WhatsApp does not say which: then the client writes to the account as to a device.
+        Ok(_) | Err(_) => vec![to.clone()],
     };
-    if signal.assert_sessions(&devices).await.is_err() {
-        return true;
+    match signal.assert_sessions(&devices).await {
+        Ok(()) => {}
+        Err(error) if is_silence(&error) => return Err(SendError::NotConnected),
+        // Sending meets the same and says it.
+        Err(_) => return Ok(()),
     }
     for device in &devices {
         if signal.validate_session(device).await.unwrap_or(true) {
-            return true;
+            return Ok(());
         }
     }
-    devices.is_empty()
+    Err(SendError::NoKeys)
+}
+
+/// Whether something failed because WhatsApp did not answer.
+fn is_silence(error: &SignalError) -> bool {
+    error.is_timeout() || error.is_transport_unavailable()
 }
 
 /// An id of WhatsApp's that was checked before.
@@ -309,6 +324,20 @@ mod tests {
         assert!(matches!(verdict(Some(refused)), Err(SendError::Refused { code, .. }) if code == "463"));
         assert!(matches!(verdict(None), Err(SendError::Failed(why)) if why.contains("may have been sent")));
         assert_eq!(refusal("999"), "WhatsApp gives no words");
+    }
+
+    #[test]
+    fn only_what_was_not_answered_is_silence() {
+        let of = |error: IqError| SignalError::from(whatsapp_rust::anyhow::Error::new(error));
+        assert!(is_silence(&of(IqError::Timeout)) && is_silence(&of(IqError::NotConnected)));
+        assert!(is_silence(&of(IqError::InternalChannelClosed)));
+        let refused = IqError::ServerError {
+            code: 503,
+            text: "service-unavailable".into(),
+            error_type: None,
+            backoff: None,
+        };
+        assert!(!is_silence(&of(refused)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharf_domain::MessageKind;
+use wharf_domain::{EventKind, EventKinds, MessageKind};
 use wharf_testnet::{Content, FaultKind, NewMessage, PollContent, ProtoContent, RevokeContent};
 use wharf_whatsapp::CloseReason;
 use whatsapp_rust::waproto::{
@@ -93,6 +93,32 @@ async fn what_whatsapp_sends_twice_has_the_same_key() {
     eventually("the third", async || line.inbox.texts().contains(&"three".to_owned())).await;
     assert_eq!(line.inbox.texts(), ["one", "two", "three"]);
     assert!(world.network.stats().await.messages_out > 3, "nothing was sent twice");
+    line.link.close().await;
+}
+
+/// A phone that did not hear that its message was taken; the server says when the second came.
+#[tokio::test]
+async fn what_its_sender_sends_again_has_the_same_key() {
+    let (world, line) = World::paired().await;
+    line.inbox.want(EventKinds::of([EventKind::Message, EventKind::Sent]));
+    let send = async |from: &str, to: &str, text: &str, id: &str, timestamp: u64| {
+        let mut message = NewMessage::text(text);
+        (message.options.id, message.options.timestamp) = (Some(id.to_owned()), Some(timestamp));
+        world.network.send(from, to, &message).await.unwrap();
+    };
+    for (round, from, to) in [(1, THEIRS, OURS), (2, OURS, THEIRS)] {
+        for timestamp in [1_700_000_000, 1_700_000_060] {
+            send(from, to, "one", "3EB0AA01", timestamp).await;
+        }
+        send(from, to, "two", "3EB0AA02", 1_700_000_060).await;
+        let is_last = |texts: &[String]| texts.iter().filter(|text| *text == "two").count() == round;
+        eventually("the last", async || is_last(&line.inbox.texts())).await;
+        assert_eq!(line.inbox.texts(), ["one", "two"].repeat(round));
+    }
+    let told = line.inbox.messages();
+    let times = [0, 1].map(|place: usize| told[place].timestamp.seconds());
+    assert_eq!(times, [1_700_000_000, 1_700_000_060]);
+    assert!(world.network.stats().await.messages_out >= 6);
     line.link.close().await;
 }
 

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use wharf_domain::{ConnectionKey, Timestamp, TokenHash};
-use wharf_store::{ConnectionSettings, KeyChange, KeyKind, KeyRange, KeysChanged, Store, StoreOptions, Writer};
+use wharf_store::{ConnectionSettings, KeyChange, KeyKind, KeyRange, Store, StoreOptions, Writer};
 
 // This crate, under the name that it has where these tests are.
 use super::api::{KeyCipher, KeyKeeper, KeyStore, KeysError};
@@ -25,11 +25,7 @@ enum Ask {
     RemoveLeft,
 }
 
-type Asked = (
-    ConnectionKey,
-    Ask,
-    oneshot::Sender<Result<(KeysChanged, u64), KeysError>>,
-);
+type Asked = (ConnectionKey, Ask, oneshot::Sender<Result<u64, KeysError>>);
 
 /// A keeper that a test can have refuse.
 pub(crate) struct Keeper {
@@ -110,26 +106,23 @@ async fn commit_all(
             false => {
                 let mut group = writer.begin().await.unwrap();
                 let mut removed = 0;
-                let changed = match &ask {
-                    Ask::Change(changes) => group.change_keys(&[(&of, changes)]).await.unwrap().remove(0),
+                match &ask {
+                    Ask::Change(changes) => group.change_keys(&[(&of, changes)]).await.unwrap(),
                     Ask::Remove(range) => {
                         // In steps, as the gateway does.
                         loop {
                             let step = group.remove_keys(&of, range, 3).await.unwrap();
                             removed += step;
                             if step < 3 {
-                                break KeysChanged::default();
+                                break;
                             }
                         }
                     }
-                    Ask::RemoveLeft => {
-                        while !group.remove_left_keys(&of, 10).await.unwrap() {}
-                        KeysChanged::default()
-                    }
-                };
+                    Ask::RemoveLeft => while !group.remove_left_keys(&of, 10).await.unwrap() {},
+                }
                 group.commit().await.unwrap();
                 commits.fetch_add(1, Relaxed);
-                Ok((changed, removed))
+                Ok(removed)
             }
         };
         let _gone = answer.send(result);
@@ -142,12 +135,12 @@ impl KeyKeeper for Keeper {
         Ok(Arc::new(Masked(of.clone())))
     }
 
-    async fn commit(&self, of: &ConnectionKey, changes: Vec<KeyChange>) -> Result<KeysChanged, KeysError> {
-        self.ask(of, Ask::Change(changes)).await.map(|(changed, _)| changed)
+    async fn commit(&self, of: &ConnectionKey, changes: Vec<KeyChange>) -> Result<(), KeysError> {
+        self.ask(of, Ask::Change(changes)).await.map(drop)
     }
 
     async fn remove(&self, of: &ConnectionKey, range: KeyRange) -> Result<u64, KeysError> {
-        self.ask(of, Ask::Remove(range)).await.map(|(_, removed)| removed)
+        self.ask(of, Ask::Remove(range)).await
     }
 
     async fn remove_left(&self, of: &ConnectionKey) -> Result<(), KeysError> {
@@ -156,8 +149,8 @@ impl KeyKeeper for Keeper {
 }
 
 impl Keeper {
-    /// What became of changes, and how many keys a removal removed.
-    async fn ask(&self, of: &ConnectionKey, ask: Ask) -> Result<(KeysChanged, u64), KeysError> {
+    /// How many keys a removal removed.
+    async fn ask(&self, of: &ConnectionKey, ask: Ask) -> Result<u64, KeysError> {
         let (answer, answered) = oneshot::channel();
         let gone = |_| KeysError::Unavailable("the keeper is gone".into());
         self.asked.send((of.clone(), ask, answer)).map_err(|_| gone(()))?;

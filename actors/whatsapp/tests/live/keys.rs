@@ -2,11 +2,11 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use wharf_store::KeyKind;
+use wharf_store::{KeyKind, StoredKey};
 use wharf_testnet::ReceivedMessage;
 use wharf_whatsapp::{CloseReason, LinkFactory, SendError};
 
-use crate::support::{THEIRS, World, eventually, key, send};
+use crate::support::{OURS, THEIRS, World, eventually, key, send};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 /// More than the counters of one lease, so that a new one is needed on the way.
@@ -119,6 +119,25 @@ async fn a_message_that_could_not_be_kept_ends_the_link_and_comes_with_the_next(
     line.connected().await;
     eventually("it comes again", async || line.inbox.texts() == ["before", "meanwhile"]).await;
     eventually("its receipt", async || world.acknowledged(&id).await > 0).await;
+    line.link.close().await;
+}
+
+/// By the names that the client itself has for devices and sessions: whoever is not found gets the key with each message.
+#[tokio::test]
+async fn who_got_the_key_of_a_group_is_known_to_have_it() {
+    let (world, line) = World::paired().await;
+    let group = world.network.create_group(OURS, "Harbour", &[THEIRS.to_owned()]).await;
+    send(&line.link, &group.unwrap().id, "hello", DEADLINE).await.unwrap();
+    let hidden = world.network.create_account(THEIRS).await.unwrap().lid;
+    let kind = KeyKind::SenderKeyDevice;
+    let cipher = world.keys.keeper.cipher(&key()).unwrap();
+    eventually("it is known", async || {
+        let rows = world.keys.store.keys_of(&key(), kind, b"").await.unwrap();
+        let has_key = |row: &StoredKey| cipher.open(kind, &row.name, &row.value).unwrap() == [1];
+        let given: Vec<_> = rows.into_iter().filter(has_key).map(|row| row.name).collect();
+        given.len() == 1 && given[0].ends_with(hidden.as_bytes())
+    })
+    .await;
     line.link.close().await;
 }
 

@@ -86,6 +86,29 @@ async fn a_message_that_nobody_could_read_is_not_sent() {
     assert!(own.is_empty(), "nor is a copy on the own phone: {own:?}");
 }
 
+/// The client writes to the account then, as to a device.
+#[tokio::test]
+async fn one_whose_devices_are_not_told_is_written_to_if_the_account_has_keys() {
+    for code in [None, Some("503")] {
+        let (world, line) = World::paired().await;
+        let lasts = Duration::from_secs(600);
+        world.trouble_of(THEIRS, FaultKind::Deviceless, code, lasts).await;
+        world.trouble_of(THEIRS, FaultKind::Keyless, None, lasts).await;
+        let refused = send(&line.link, THEIRS, "first", DEADLINE).await;
+        assert_eq!(refused, Err(SendError::NoKeys), "{code:?}");
+        let own = world.network.messages(OURS).await.unwrap();
+        assert!(own.is_empty(), "nor is a copy on the own phone: {own:?}");
+        world.trouble_of(THEIRS, FaultKind::Keyless, None, Duration::ZERO).await;
+        send(&line.link, THEIRS, "second", DEADLINE).await.unwrap();
+        eventually("the second", async || {
+            let received = world.network.messages(THEIRS).await.unwrap();
+            received.iter().any(|message| message.text == "second")
+        })
+        .await;
+        line.link.close().await;
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_sent_before_the_link_is_up() {
     let world = World::start().await;

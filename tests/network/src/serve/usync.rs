@@ -29,6 +29,9 @@ pub(super) fn answer(session: &Session, iq: &Node) -> Node {
     if protocols.iter().any(|protocol| protocol.tag == "contact") {
         session.world.look_ups.fetch_add(1, Ordering::Relaxed);
     }
+    if let Some(code) = refusal(session, asked, protocols) {
+        return iq_error(iq, code, "refused");
+    }
     let users = asked.iter().filter_map(|user| user_node(session, user, protocols));
     let mut answer = NodeBuilder::new("usync");
     for key in ["sid", "mode", "context"] {
@@ -42,6 +45,15 @@ pub(super) fn answer(session: &Session, iq: &Node) -> Node {
         .children([NodeBuilder::new("list").children(users).build()])
         .build();
     iq_result(iq, vec![answer])
+}
+
+/// With which code a question about devices is refused.
+fn refusal(session: &Session, asked: &[Node], protocols: &[Node]) -> Option<u16> {
+    protocols.iter().find(|protocol| protocol.tag == "devices")?;
+    let world = &session.world;
+    let mut accounts = asked.iter().filter_map(|user| world.resolve(&whom(user)?));
+    let code = accounts.find_map(|account| world.faults.deviceless(&account.phone)?)?;
+    u16::try_from(code).ok()
 }
 
 fn user_node(session: &Session, asked: &Node, protocols: &[Node]) -> Option<Node> {
@@ -60,6 +72,9 @@ fn user_node(session: &Session, asked: &Node, protocols: &[Node]) -> Option<Node
     }
     let results = protocols.iter().filter_map(|protocol| match &account {
         Some(account) if TOLD.contains(&&*protocol.tag) => profile::told(session, &protocol.tag, account),
+        Some(account) if protocol.tag == "devices" && session.world.faults.deviceless(&account.phone).is_some() => {
+            Some(no_devices())
+        }
         _ => result(&protocol.tag, &jid, account.as_deref()),
     });
     Some(user.children(results).build())
@@ -98,6 +113,11 @@ fn result(protocol: &str, jid: &Jid, account: Option<&Account>) -> Option<Node> 
         ),
         _ => None,
     }
+}
+
+fn no_devices() -> Node {
+    let none = NodeBuilder::new("device-list").build();
+    NodeBuilder::new("devices").children([none]).build()
 }
 
 /// The primary phone and the linked devices, with the phone's signature over which indexes are valid. A number that

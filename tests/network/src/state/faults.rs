@@ -106,6 +106,11 @@ impl FaultBoard {
         self.find(FaultKind::Wary, Some(phone), |_| ()).is_some()
     }
 
+    /// Whether nobody is told which devices an account has, and with which code that is refused, if it is.
+    pub(crate) fn deviceless(&self, phone: &str) -> Option<Option<u32>> {
+        self.find(FaultKind::Deviceless, Some(phone), |fault| fault.code)
+    }
+
     /// Whether a device is asked for the account's passkey.
     pub(crate) fn wants_passkey(&self, phone: &str) -> bool {
         self.find(FaultKind::Passkey, Some(phone), |_| ()).is_some()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wharf_domain::{EventKind, PhoneNumber};
+use wharf_domain::{EventKind, IncomingMessage, PhoneNumber, SenderShown};
 use whatsapp_rust::Client;
 use whatsapp_rust::wacore::types::message::MessageInfo;
 use whatsapp_rust::wacore_binary::{Jid, JidExt as _, Server};
@@ -10,7 +10,7 @@ use whatsapp_rust::wacore_binary::{Jid, JidExt as _, Server};
 use super::Inbound;
 use crate::live::{
     awaited::recipient_of,
-    convert::{Party, bare, by_itself, for_nobody, is_hidden},
+    convert::{Party, bare, by_itself, for_nobody, is_hidden, named},
     memory::Memory,
 };
 
@@ -61,6 +61,17 @@ pub(crate) async fn party(
     }
 }
 
+/// The hidden id of somebody, in digits, as far as it is known.
+async fn hidden_id(client: &Client, jid: &Jid, alternative: Option<&Jid>) -> Option<String> {
+    let given = [Some(jid), alternative].into_iter().flatten();
+    let hidden = match given.map(bare).find(is_hidden) {
+        Some(hidden) => Some(hidden),
+        None if jid.is_pn() => other_name(client, jid).await.filter(is_hidden),
+        None => None,
+    };
+    hidden.map(|hidden| by_itself(&hidden))
+}
+
 /// The same account by the other of number and hidden id, if that is known.
 pub(crate) async fn other_name(client: &Client, jid: &Jid) -> Option<Jid> {
     let jid = bare(jid);
@@ -80,14 +91,35 @@ pub(crate) async fn other_name(client: &Client, jid: &Jid) -> Option<Jid> {
 impl Inbound {
     /// The party of a JID; `alternative` is the same one by the other of number and hidden id.
     pub(super) async fn party(&self, client: &Client, jid: &Jid, alternative: Option<&Jid>) -> Party {
-        party(
-            client,
-            &self.memory,
-            &self.reporter.key().phone_number,
-            jid,
-            alternative,
-        )
-        .await
+        let own = &self.reporter.key().phone_number;
+        let mut party = party(client, &self.memory, own, jid, alternative).await;
+        if self.tells_all() && !party.is_group && party.shown != own.as_str() {
+            party.hidden = hidden_id(client, jid, alternative).await;
+        }
+        party
+    }
+
+    /// Whether somebody wants to know all of a sender.
+    fn tells_all(&self) -> bool {
+        self.inbox.sender() == SenderShown::Full
+    }
+
+    /// Adds what there is to know of the sender of a message, if somebody wants that.
+    pub(super) async fn tell_sender(&self, client: &Client, info: &MessageInfo, told: &mut Option<IncomingMessage>) {
+        let Some(told) = told.as_mut().filter(|_| self.tells_all()) else {
+            return;
+        };
+        let source = &info.source;
+        let hidden = match source.is_from_me {
+            true => None,
+            false => hidden_id(client, &source.sender, source.sender_alt.as_ref()).await,
+        };
+        let name = named(info);
+        if hidden.is_some() || name.is_some() {
+            let details = told.details.get_or_insert_default();
+            details.push_name = details.push_name.take().or(name);
+            details.from_lid = details.from_lid.take().or(hidden);
+        }
     }
 
     /// Why nobody is told of a message, whatever is in it.

@@ -29,7 +29,7 @@ impl AppSyncStore for DeviceKeys {
         let key = self.sealed(KeyKind::SyncKey, key_id, &json(&key)?)?;
         let latest = self.sealed(KeyKind::LatestSyncKey, "", key_id)?;
         let changes = vec![KeyChange::Put(key), KeyChange::Put(latest)];
-        self.commit(changes).await.map(drop)
+        self.commit(changes).await
     }
 
     async fn get_version(&self, name: &str) -> Result<HashState> {

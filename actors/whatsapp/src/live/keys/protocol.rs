@@ -18,6 +18,8 @@ use super::{DeviceKeys, PIECE, WAITING_REMOVALS, bad, from_json, json, name_of, 
 /// A sender key's status: one byte.
 const HAS_KEY: [u8; 1] = [1];
 const HAS_NONE: [u8; 1] = [0];
+/// People whose two ids the library has at hand from its start on, at the most, in some 50 MB: a history that somebody makes up has millions.
+const LIDS_AT_HAND: i64 = 100_000;
 
 impl DeviceKeys {
     /// The two rows of a mapping: by hidden id, and by number. A number's row is not removed when its hidden id gets
@@ -63,8 +65,14 @@ impl ProtocolStore for DeviceKeys {
         rows.collect()
     }
 
+    /// Of a device that there is no session with it is not kept that it has the key: see [`super::given`].
     async fn set_sender_key_status(&self, group_jid: &str, entries: &[(&str, bool)]) -> Result<()> {
-        let puts = entries.iter().map(|(device, has_key)| {
+        let given = entries.iter().filter(|(_, has_key)| *has_key);
+        let never_met = self.never_met(given.map(|(device, _)| *device)).await?;
+        let entries = entries
+            .iter()
+            .filter(|(device, has_key)| !has_key || !never_met.contains(device));
+        let puts = entries.map(|(device, has_key)| {
             let status = if *has_key { HAS_KEY } else { HAS_NONE };
             let key = self.sealed(KeyKind::SenderKeyDevice, name_of(&[group_jid], device), &status)?;
             Ok(KeyChange::Put(key))
@@ -135,14 +143,16 @@ impl ProtocolStore for DeviceKeys {
     }
 
     async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {
-        let rows = self.rows(KeyKind::Lid, b"").await?;
+        // For the start only: one that is not among them is asked for when it is needed.
+        let rows = self.keys.store.some_keys_of(&self.of, KeyKind::Lid, b"", LIDS_AT_HAND);
+        let rows = rows.await.map_err(unreadable)?;
         rows.iter().map(|row| from_json(&self.opened(row)?)).collect()
     }
 
     async fn save_base_key(&self, address: &str, message_id: &str, base_key: &[u8]) -> Result<()> {
         let key = self.sealed(KeyKind::BaseKey, name_of(&[address], message_id), base_key)?;
         let key = StoredKey { at: now_secs(), ..key };
-        self.commit(vec![KeyChange::Put(key)]).await.map(drop)
+        self.commit(vec![KeyChange::Put(key)]).await
     }
 
     async fn has_same_base_key(&self, address: &str, message_id: &str, current_base_key: &[u8]) -> Result<bool> {
@@ -202,7 +212,7 @@ impl ProtocolStore for DeviceKeys {
 
     async fn put_tc_token(&self, jid: &str, entry: &TcTokenEntry) -> Result<()> {
         let key = self.token(jid, &entry.token, entry.token_timestamp, entry.sender_timestamp)?;
-        self.commit(vec![KeyChange::Put(key)]).await.map(drop)
+        self.commit(vec![KeyChange::Put(key)]).await
     }
 
     async fn delete_tc_token(&self, jid: &str) -> Result<()> {
@@ -224,27 +234,24 @@ impl ProtocolStore for DeviceKeys {
 
     async fn touch_tc_token_sender_timestamp(&self, jid: &str, sender_timestamp: i64) -> Result<()> {
         let touch = KeyChange::TokenSent(jid.into(), sender_timestamp);
-        self.commit(vec![touch]).await.map(drop)
+        self.commit(vec![touch]).await
     }
 
     async fn store_received_tc_token(&self, jid: &str, token: &[u8], token_timestamp: i64) -> Result<()> {
         let key = self.token(jid, token, token_timestamp, None)?;
-        self.commit(vec![KeyChange::ReceiveToken(key)]).await.map(drop)
+        self.commit(vec![KeyChange::ReceiveToken(key)]).await
     }
 
     async fn store_sent_message(&self, chat_jid: &str, message_id: &str, payload: &[u8]) -> Result<()> {
         let key = self.sealed(KeyKind::SentMessage, name_of(&[chat_jid], message_id), payload)?;
         let key = StoredKey { at: now_secs(), ..key };
-        self.commit(vec![KeyChange::Put(key)]).await.map(drop)
+        self.commit(vec![KeyChange::Put(key)]).await
     }
 
+    /// Leaves it where it is, until it is too old. whatsapp-rust takes it for each device that asks for it and stores it again: one
+    /// that asks in between, or after a crash there, would find nothing, and of such a one not even the new keys are taken.
     async fn take_sent_message(&self, chat_jid: &str, message_id: &str) -> Result<Option<Vec<u8>>> {
-        let name = name_of(&[chat_jid], message_id);
-        let take = KeyChange::Take(KeyKind::SentMessage, name.clone());
-        let taken = self.commit(vec![take]).await?.taken;
-        taken
-            .map(|sealed| self.opened(&StoredKey::new(KeyKind::SentMessage, name, sealed)))
-            .transpose()
+        self.get(KeyKind::SentMessage, name_of(&[chat_jid], message_id)).await
     }
 
     /// With them go the keys by which it is seen that a device asks for one again and again: whatsapp-rust forgets only the
@@ -299,6 +306,6 @@ impl ProtocolStore for DeviceKeys {
         if waiting < WAITING_REMOVALS {
             return Ok(());
         }
-        self.commit(Vec::new()).await.map(drop)
+        self.commit(Vec::new()).await
     }
 }

@@ -84,15 +84,27 @@ pub(super) enum Call {
     SaveAndLoadDevice(i32),
 }
 
-/// Ours forgets keys of messages that were asked for again with those messages; the library's own store keeps them.
-pub(super) async fn forget_what_ours_forgets(call: &Call, model: &InMemoryBackend) {
-    if matches!(call, Call::ExpireSent(seconds) if *seconds > 0) {
-        for address in NAMES {
-            for id in NAMES {
-                model.delete_base_key(address, id).await.unwrap();
+/// Asks the library's own store, and makes it do as ours does: that forgets keys of messages that were asked for again with those
+/// messages, and keeps a message that is taken.
+pub(super) async fn ask_model(call: &Call, model: &InMemoryBackend) -> String {
+    match call {
+        Call::ExpireSent(seconds) if *seconds > 0 => {
+            for address in NAMES {
+                for id in NAMES {
+                    model.delete_base_key(address, id).await.unwrap();
+                }
             }
         }
+        Call::TakeSent(chat, id) => {
+            let taken = model.take_sent_message(chat, id).await.unwrap();
+            if let Some(payload) = &taken {
+                model.store_sent_message(chat, id, payload).await.unwrap();
+            }
+            return format!("{taken:?}");
+        }
+        _ => {}
     }
+    call.ask(model).await
 }
 
 /// Calls that read everything which the names reach.

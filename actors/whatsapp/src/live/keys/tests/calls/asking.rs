@@ -12,7 +12,9 @@ use whatsapp_rust::{
         appstate::{hash::HashState, processor::AppStateMutationMAC},
         store::Device,
         time::now_secs,
+        types::jid::JidExt as _,
     },
+    wacore_binary::Jid,
 };
 
 use super::{Call, Name};
@@ -146,7 +148,14 @@ impl Call {
                 text(keys.delete_mutation_macs(name, &indexes).await)
             }
             Self::ClearMacs(name) => text(keys.clear_mutation_macs(name).await),
-            Self::SetHasKey(group, devices) => text(keys.set_sender_key_status(group, devices).await),
+            Self::SetHasKey(group, devices) => {
+                // Of whom there is no session with ours does not keep it.
+                for jid in devices.iter().filter_map(|(device, _)| device.parse::<Jid>().ok()) {
+                    let address = jid.to_protocol_address_string();
+                    keys.put_session(&address, b"session").await.unwrap();
+                }
+                text(keys.set_sender_key_status(group, devices).await)
+            }
             Self::WhoHasKey(group) => text(keys.get_sender_key_devices(group).await.map(sorted)),
             Self::ClearHasKey(group) => text(keys.clear_sender_key_devices(group).await),
             Self::ClearAllHasKey => text(keys.clear_all_sender_key_devices().await),
