@@ -131,7 +131,8 @@ async fn remove(shared: &Shared, which: &Which) -> Result<(), WriteError> {
 /// When the rows cannot be read.
 pub(crate) async fn go_on(shared: &Arc<Shared>) -> Result<(), StoreError> {
     for connection in shared.store.connections_being_deleted().await? {
-        if shared.deletions.has(&connection) {
+        // One that was under way when the rows were read may have ended with its row since.
+        if shared.deletions.has(&connection) || !is_there(shared, &which(&connection)).await? {
             continue;
         }
         let key = connection.key();

@@ -109,7 +109,9 @@ impl Actor for RootActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Restart { child, generation } => {
-                if !state.ending && state.children.may_start(&child, generation) {
+                // What ends until the last commit has something to write.
+                let wanted = !state.ending || child == ChildKey::Persistence;
+                if wanted && state.children.may_start(&child, generation) {
                     start(&myself, state, child)?;
                 }
             }

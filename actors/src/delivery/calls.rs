@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use ractor::{ActorRef, RpcReplyPort};
-use wharf_domain::{
-    ClientId, EventId, WebhookId,
-    delivery::{DeliveryEvent, DueQuery, RetryAnswer},
-};
-use wharf_store::Renewal;
-
 use super::{Message, RetryReply, State, effects::spawn};
 use crate::{
     persistence::{Ended, Retry, Write, WriteError, insist},
     shared::Shared,
+};
+use ractor::{ActorRef, RpcReplyPort};
+use wharf_domain::{
+    ClientId, EventId, WebhookId,
+    delivery::{DeliveryEvent, DueQuery, RetryAnswer},
 };
 
 /// The outcome is on its way when this returns: an older counter of the webhook must not be committed after a newer one.
@@ -79,16 +77,17 @@ pub(super) async fn revive(
             .persistence
             .commit(Write::ReviveEvent, (webhook_id, event_id))
             .await;
-        let unknown = revived.is_err();
-        let event = match revived {
-            Ok(Some(revived)) => DeliveryEvent::Renewed(revived.event),
-            _ => DeliveryEvent::NotRenewed(event_id),
-        };
-        let _stopped = myself.cast(Message::Happened(event));
-        if unknown {
-            // It may be committed all the same, its answer lost.
-            let _stopped = myself.cast(Message::Happened(DeliveryEvent::LookAgain));
-        }
+        let_go(&myself, event_id, revived.is_err());
+    }
+}
+
+/// One that is pending again was told by its commit, before the answer: told by this, it might be out already, and go out once more.
+/// Any other is held no longer.
+fn let_go(myself: &ActorRef<Message>, event_id: EventId, unknown: bool) {
+    let _stopped = myself.cast(Message::Happened(DeliveryEvent::NotRenewed(event_id)));
+    if unknown {
+        // It may be committed all the same, and its commit told to one that was not here.
+        let _stopped = myself.cast(Message::LOOK_AGAIN);
     }
 }
 
@@ -127,15 +126,7 @@ pub(super) fn on_retry(myself: &ActorRef<Message>, state: &mut State, retry: Ret
     let (teller, shared) = (myself.clone(), Arc::clone(&state.args.shared));
     let task = async move {
         let settled = shared.persistence.commit(Write::RenewEvent, retry).await;
-        let event = match &settled {
-            Ok(Renewal::Renewed { event, .. }) => DeliveryEvent::Renewed(event.clone()),
-            _ => DeliveryEvent::NotRenewed(event_id),
-        };
-        let _stopped = teller.cast(Message::Happened(event));
-        if settled.is_err() {
-            // It may be committed all the same, its answer lost.
-            let _stopped = teller.cast(Message::Happened(DeliveryEvent::LookAgain));
-        }
+        let_go(&teller, event_id, settled.is_err());
         let _asker_gone = reply.send(settled.map(|renewal| Some(Box::new(renewal))));
     };
     spawn(myself, state, task);

@@ -6,7 +6,7 @@ use wharf_domain::{AWAITS_MEDIA, AttemptOutcome, delivery::DeliveryEvent};
 use wharf_store::{Group, NewEvent, RecordedEvent, StoreError, Writer};
 
 use super::{Write, WriteError};
-use crate::{delivery, directory::Directory, health::Health, metrics::Metrics};
+use crate::{clock, delivery, directory::Directory, health::Health, metrics::Metrics};
 
 /// Commits the writes and answers their callers. Gives the connection back, and the error when the store as a whole
 /// took nothing.
@@ -99,8 +99,8 @@ fn wake(directory: &Directory, recorded: Vec<RecordedEvent>, writes: &mut [Box<W
     {
         directory.tell_delivery(client_id, webhook_id, [delivery::Message::Arrived(event)]);
     }
-    for (number, events, chats) in writes.iter().filter_map(|write| write.wanted()) {
-        directory.note_wanted(&number, events, chats);
+    for (number, wishes) in writes.iter().filter_map(|write| write.wanted()) {
+        directory.note_wanted(&number, wishes);
     }
     for connection in writes.iter().filter_map(|write| write.connection()) {
         directory.note_settings(connection);
@@ -138,14 +138,12 @@ async fn alone(writer: &mut Writer, writes: &mut [Box<Write>]) -> Result<Option<
         writer.record_inbound(&messages).await?
     } else if writes.iter().all(|write| write.outcome().is_some()) {
         let outcomes: Vec<&AttemptOutcome> = writes.iter().filter_map(|write| write.outcome()).collect();
-        writer.record_outcomes(&outcomes).await?;
+        writer.record_outcomes(&outcomes, clock::now()).await?;
         Vec::new()
     } else {
         return Ok(None);
     };
-    writes
-        .iter_mut()
-        .for_each(|write| write.carried_out(&mut std::iter::empty()));
+    writes.iter_mut().for_each(|write| write.carried_out());
     Ok(Some(recorded))
 }
 
@@ -164,14 +162,12 @@ async fn bulk(
     }
     let outcomes: Vec<&AttemptOutcome> = run.iter().filter_map(|write| write.outcome()).collect();
     if !outcomes.is_empty() {
-        group.record_outcomes(&outcomes).await?;
+        group.record_outcomes(&outcomes, clock::now()).await?;
     }
     let keys: Vec<_> = run.iter().filter_map(|write| write.keys()).collect();
-    let changed = match keys.as_slice() {
-        [] => Vec::new(),
-        keys => group.change_keys(keys).await?,
-    };
-    let mut changed = changed.into_iter();
-    run.iter_mut().for_each(|write| write.carried_out(&mut changed));
+    if !keys.is_empty() {
+        group.change_keys(&keys).await?;
+    }
+    run.iter_mut().for_each(|write| write.carried_out());
     Ok(())
 }

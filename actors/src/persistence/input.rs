@@ -388,6 +388,7 @@ pub(super) async fn register(
     let rest = WebhookPatch {
         events: Some(asked.events),
         chats: Some(asked.chats),
+        sender: Some(asked.sender),
         hub_signature: Some(asked.hub_signature),
         courtesy: asked.courtesy.into(),
         ..WebhookPatch::default()

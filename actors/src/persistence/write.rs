@@ -5,12 +5,11 @@ mod weight;
 
 use ractor::RpcReplyPort;
 use wharf_domain::{
-    AttemptOutcome, ChatKinds, ClientId, Connection, ConnectionKey, EventId, EventKinds, PendingEvent, Webhook,
-    WebhookId,
+    AttemptOutcome, ClientId, Connection, ConnectionKey, EventId, PendingEvent, Webhook, WebhookId, Wishes,
 };
 use wharf_store::{
     AwaitedId, AwaitedMessage, BulkRenewal, ConnectionSettings, DeletedWebhook, Group, KeyChange, KeyClaim,
-    KeysChanged, MediaOutcome, NewEvent, NewOutgoing, OutgoingFile, RecordedEvent, Renewal, StoreError,
+    MediaOutcome, NewEvent, NewOutgoing, OutgoingFile, RecordedEvent, Renewal, StoreError,
 };
 
 use super::{
@@ -135,7 +134,7 @@ writes! {
     /// An attempt that ended.
     RecordOutcome(Ended) -> ();
     /// What a linked device keeps or forgets.
-    ChangeKeys(KeyChanges) -> KeysChanged;
+    ChangeKeys(KeyChanges) -> ();
     /// A state that a session reached, and what is told of it. `false`: there is no such connection any more.
     RecordConnection(Reached) -> bool;
     /// A new webhook. `None`: the number has one, or the client as many as it may.
@@ -209,22 +208,18 @@ impl Write {
         self.inbound().is_none() && self.keys().is_none()
     }
 
-    /// The number whose webhook this made, changed or deleted, and what is wanted of it from now on, and of which chats.
-    pub(super) fn wanted(&self) -> Option<(ConnectionKey, EventKinds, ChatKinds)> {
+    /// The number whose webhook this made, changed or deleted, and what is wanted of it from now on.
+    pub(super) fn wanted(&self) -> Option<(ConnectionKey, Wishes)> {
         let webhook = match self {
             Self::RegisterWebhook(job) => job.output.as_ref()?.as_ref()?,
             Self::ChangeWebhook(job) => job.output.as_ref()?.as_ref()?,
             Self::DeleteWebhook(job) => {
                 let number = job.output.as_ref()?.as_ref()?.phone_number.clone();
-                return Some((
-                    ConnectionKey::new(job.input.0, number),
-                    EventKinds::NONE,
-                    ChatKinds::ALL,
-                ));
+                return Some((ConnectionKey::new(job.input.0, number), Wishes::NONE));
             }
             _ => return None,
         };
-        Some((webhook.key(), webhook.events, webhook.chats))
+        Some((webhook.key(), webhook.wishes()))
     }
 
     /// The connection that this changed.
@@ -243,12 +238,20 @@ impl Write {
         }
     }
 
-    /// Takes what a [`Write::RenewFailed`] made pending, or a [`Write::EndMedia`] due, for its delivery.
+    /// Takes what a retry or a revival made pending, or a [`Write::EndMedia`] due, for its delivery.
     pub(super) fn take_renewed(&mut self) -> Option<(ClientId, WebhookId, Vec<PendingEvent>)> {
         match self {
             Self::RenewFailed(job) if !job.input.renewed.is_empty() => {
                 let BulkStep { renewal, renewed, .. } = &mut job.input;
                 Some((renewal.client_id, renewal.webhook_id, std::mem::take(renewed)))
+            }
+            Self::RenewEvent(job) => match job.output.as_ref()? {
+                Renewal::Renewed { webhook_id, event } => Some((job.input.client_id, *webhook_id, vec![event.clone()])),
+                _ => None,
+            },
+            Self::ReviveEvent(job) => {
+                let revived = job.output.as_ref()?.as_ref()?;
+                Some((revived.client_id, revived.webhook_id, vec![revived.event.clone()]))
             }
             Self::EndMedia(job) => {
                 let released = job.input.released.take()?;
@@ -258,12 +261,12 @@ impl Write {
         }
     }
 
-    /// Notes that a bulk statement has carried this write out; `keys` has what became of each [`Write::ChangeKeys`].
-    pub(super) fn carried_out(&mut self, keys: &mut impl Iterator<Item = KeysChanged>) {
+    /// Notes that a bulk statement has carried this write out.
+    pub(super) fn carried_out(&mut self) {
         match self {
             Self::RecordInbound(job) => job.output = Some(()),
             Self::RecordOutcome(job) => job.output = Some(()),
-            Self::ChangeKeys(job) => job.output = keys.next(),
+            Self::ChangeKeys(job) => job.output = Some(()),
             _ => {}
         }
     }

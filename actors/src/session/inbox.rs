@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures::{TryFutureExt as _, future::BoxFuture};
 use uuid::Uuid;
 use wharf_domain::{
-    ConnectionKey, EventId, EventKind, EventKinds, IncomingMessage, Timestamp,
+    ConnectionKey, EventId, EventKind, EventKinds, IncomingMessage, SenderShown, Timestamp,
     session::{CloseReason, LinkEvent},
 };
 use wharf_store::{AwaitedId, AwaitedMessage, NewEvent, Note, StoreError};
@@ -101,6 +101,10 @@ impl SessionInbox {
 impl Inbox for SessionInbox {
     fn wanted(&self) -> EventKinds {
         self.wanted.get()
+    }
+
+    fn sender(&self) -> SenderShown {
+        self.wanted.sender()
     }
 
     fn rejects_calls(&self) -> bool {

@@ -3,16 +3,22 @@
 
 use std::sync::Arc;
 
+use futures::TryFutureExt as _;
 use ractor::ActorRef;
 use tokio::sync::oneshot;
 use wharf_domain::{
     ConnectionKey, PhoneNumber,
     session::{CloseReason, LinkEvent, Parting, SessionEvent},
 };
-use wharf_whatsapp::{LinkError, LinkEvents, LinkOptions};
+use wharf_whatsapp::{KeysError, LinkError, LinkEvents, LinkOptions};
 
 use super::{Message, State, inbox::SessionInbox};
-use crate::{backlog::NotAdmitted, shared::Shared, supervision::guarded};
+use crate::{
+    backlog::NotAdmitted,
+    persistence::{WriteError, insist},
+    shared::Shared,
+    supervision::guarded,
+};
 
 /// Tells an opening that its link is to end, and how: one that waits until it may open does not have its session wait for that.
 pub(super) type Opening = oneshot::Sender<Parting>;
@@ -125,6 +131,25 @@ pub(crate) fn stays_linked(number: &PhoneNumber, why: &str) {
     tracing::warn!(%number, why, "a device is not unlinked: the phone lists it until its owner removes it");
 }
 
+/// Forgets the keys of a device that is gone, however long the store refuses that: the next link would log in with them, and be told
+/// that they are of no use, where it is to be paired anew.
+async fn forget_device(shared: &Shared, key: &ConnectionKey) {
+    let number = &key.phone_number;
+    let again = |error: &WriteError| {
+        tracing::warn!(%number, %error, "the device of a number is not forgotten yet; trying again");
+        !shared.notes.is_closed()
+    };
+    let forget = || {
+        shared.links.forget(key).map_err(|error| match error {
+            KeysError::Unavailable(why) => WriteError::Unavailable(why),
+            error => WriteError::Rejected(error.to_string()),
+        })
+    };
+    if let Err(error) = insist(again, forget).await {
+        tracing::error!(%number, %error, "cannot forget the device of a number");
+    }
+}
+
 /// Ends the link. Detached like [`open`]: a logout that was begun is carried through.
 pub(super) fn close(myself: &ActorRef<Message>, state: &mut State, generation: u64, parting: Parting) {
     state.link = None;
@@ -156,13 +181,8 @@ pub(super) fn close(myself: &ActorRef<Message>, state: &mut State, generation: u
             guarded(ending, || tracing::error!(%number, "closing a link panicked")).await;
         }
         if forget {
-            let forgetting = async {
-                if let Err(error) = shared.links.forget(&key).await {
-                    tracing::error!(%number, %error, "cannot forget the device of a number");
-                }
-            };
             guarded(
-                forgetting,
+                forget_device(&shared, &key),
                 || tracing::error!(%number, "forgetting the device of a number panicked"),
             )
             .await;

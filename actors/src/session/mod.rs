@@ -5,6 +5,7 @@
 //! in the store, after whatever its predecessor left open is closed. Stops when the connection is deleted or the tree
 //! stops.
 
+mod begin;
 pub(crate) mod files;
 mod inbox;
 mod link;
@@ -24,22 +25,19 @@ use tokio::task::JoinSet;
 use wharf_domain::{
     ConnectionKey, ConnectionStatus,
     action::{Action, Done},
-    session::{ReasonCode, Session, SessionEffect, SessionEvent, SessionView},
+    session::{Session, SessionEffect, SessionEvent, SessionView},
 };
 use wharf_whatsapp::{Link, PairCode, PairCodeError, SendError};
 
+use self::{
+    begin::{Unbegun, begin, turn_away},
+    saving::Saving,
+    told::Told,
+};
 pub(crate) use self::{link::stays_linked, saving::Wish};
-use self::{saving::Saving, told::Told};
 #[cfg(test)]
 use crate::supervision::Crash;
-use crate::{
-    clock,
-    directory::LinkSlot,
-    pacer::Turn,
-    shared::Shared,
-    supervision::{DONE, GONE},
-    task::OwnedTask,
-};
+use crate::{clock, directory::LinkSlot, pacer::Turn, shared::Shared, supervision::DONE, task::OwnedTask};
 
 /// A send waits this long for WhatsApp's ack (the issue of a caller that hangs is worse than an unknown outcome).
 const SEND_DEADLINE: Duration = Duration::from_secs(15);
@@ -74,13 +72,15 @@ pub(crate) enum Message {
     /// Something happened to a message.
     Outbox(outbox::Event),
     /// Do something else at WhatsApp.
-    Act(Box<Action>, RpcReplyPort<Result<Done, SendError>>),
+    Act(Box<Action>, RpcReplyPort<Result<Done, outbox::Undone>>),
     /// Ask for a code to type into the phone.
     PairCode(RpcReplyPort<Result<PairCode, PairCodeError>>),
     /// Log out, forget the keys, answer, and stop. Not answered where the program stops first.
     Delete(RpcReplyPort<()>),
     /// Close the link, answer, and stop; the row stays as it is.
     Shutdown(RpcReplyPort<()>),
+    /// It could not begin, and everything before this is answered.
+    GiveUp,
     /// Die, for the tests of the tree.
     #[cfg(test)]
     Crash(Crash),
@@ -91,8 +91,10 @@ pub(crate) struct SessionActor;
 
 pub(crate) struct State {
     args: Args,
-    /// There from `Begin` on.
+    /// There from `Begin` on,
     machine: Option<Session>,
+    /// unless this came of it.
+    unbegun: Option<Unbegun>,
     slot: LinkSlot,
     link: Option<(u64, Arc<dyn Link>)>,
     /// The link that was opened last, as long as nobody has closed it.
@@ -134,6 +136,7 @@ impl Actor for SessionActor {
             sends: outbox::Sends::new(&args.shared),
             args,
             machine: None,
+            unbegun: None,
             slot,
             link: None,
             opening: None,
@@ -161,11 +164,11 @@ impl Actor for SessionActor {
         while state.tasks.try_join_next().is_some() {}
         // Something may be in the mailbox before `Begin`: whatever comes first, the row is read first. A program that stops
         // does not wait for that.
-        if state.machine.is_none() && !matches!(message, Message::Shutdown(_)) {
-            Box::pin(on_begin(&myself, state)).await?;
+        if !matches!(message, Message::Shutdown(_)) && !Box::pin(begin(&myself, state)).await? {
+            return turn_away(&myself, state, message);
         }
         match message {
-            Message::Begin => {}
+            Message::Begin | Message::GiveUp => {}
             Message::Happened(event) => step(&myself, state, event),
             Message::Opened { generation, link } => {
                 state.link = Some((generation, link));
@@ -194,39 +197,6 @@ impl Actor for SessionActor {
         }
         Ok(())
     }
-}
-
-/// Waits for the store inside the handler: there is nothing else that the actor could do before.
-async fn on_begin(myself: &ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
-    let Args { key, shared } = &state.args;
-    let Some(row) = shared.store.connection(key).await? else {
-        myself.stop(Some(GONE.to_owned()));
-        return Ok(());
-    };
-    state.told.wanted().events.found(shared.store.wanted(key).await?);
-    state.told.wanted().settings.found((&row).into());
-    state.told.have_said(told_last(shared, key, row.session.clone()));
-    let machine = Session::new(key.phone_number.clone(), row.session);
-    let mut machine = machine.with_patience(shared.settings.patience);
-    let now = clock::now();
-    let effects = machine.start(now, clock::jitter());
-    let is_told = state.told.say(key, machine.view(), now);
-    state.machine = Some(machine);
-    carry_out(myself, state, effects);
-    if is_told {
-        // Only then is the row written: a thousand sessions that start do not all have to.
-        saving::save(myself, state);
-    }
-    publish(state);
-    outbox::reload(myself, state).await?;
-    Ok(())
-}
-
-/// What the number's webhook was told last: what the row says, unless the actor before failed, which its tenant has told.
-fn told_last(shared: &Shared, key: &ConnectionKey, row: SessionView) -> SessionView {
-    let shown = shared.directory.session(key).map(|entry| entry.view);
-    let failed = |view: &SessionView| matches!(view.reason_code, ReasonCode::Restarting | ReasonCode::Parked);
-    shown.filter(failed).unwrap_or(row)
 }
 
 fn step(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
@@ -326,7 +296,7 @@ fn set_timer(myself: &ActorRef<Message>, state: &mut State, wait: Duration, gene
 
 fn end(myself: &ActorRef<Message>, state: &mut State, event: SessionEvent) {
     if state.machine.is_none() {
-        // It has not even read its row, or there is none; nothing is open.
+        // It has not even read its row; nothing is open.
         carry_out(myself, state, vec![SessionEffect::Finished { deleted: true }]);
         return;
     }
@@ -359,13 +329,14 @@ fn on_pair_code(state: &mut State, reply: RpcReplyPort<Result<PairCode, PairCode
     });
 }
 
-fn on_act(state: &mut State, action: Action, reply: RpcReplyPort<Result<Done, SendError>>) {
+fn on_act(state: &mut State, action: Action, reply: RpcReplyPort<Result<Done, outbox::Undone>>) {
     let Some(link) = outbox::open_link(state) else {
-        let _asker_gone = reply.send(Err(SendError::NotConnected));
+        let _asker_gone = reply.send(Err(outbox::Undone::Link(SendError::NotConnected)));
         return;
     };
     state.tasks.spawn(async move {
         let result = tokio::time::timeout(SEND_DEADLINE, link.act(&action, SEND_DEADLINE)).await;
-        let _asker_gone = reply.send(result.unwrap_or(Err(SendError::TimedOut(SEND_DEADLINE))));
+        let result = result.unwrap_or(Err(SendError::TimedOut(SEND_DEADLINE)));
+        let _asker_gone = reply.send(result.map_err(outbox::Undone::Link));
     });
 }

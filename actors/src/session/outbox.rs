@@ -19,7 +19,7 @@ use wharf_domain::{
 };
 use wharf_whatsapp::{SendError, Sent};
 
-pub(super) use self::rows::reload;
+pub(super) use self::rows::{queued, take_up};
 use self::{
     handover::{on_ended, start},
     rows::{fresh, new_row, note, note_unsent, told},

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::TryFutureExt as _;
 use ractor::{ActorProcessingErr, ActorRef, ActorRuntime};
 use wharf_domain::{
     Connection, ConnectionStatus, PhoneNumber,
@@ -12,7 +13,7 @@ use wharf_domain::{
 use super::{ChildKey, Message, State, key};
 use crate::{
     clock, deletions,
-    persistence::Write,
+    persistence::{Write, WriteError, insist},
     session::{self, SessionActor, told},
     supervision::Failed,
 };
@@ -47,20 +48,25 @@ pub(super) fn start(
 }
 
 /// A session has ended. Starts another if its number has a connection that was announced meanwhile, unless that one is on its
-/// way out itself.
+/// way out itself. Nobody else looks, so it is looked for until the store can be read.
 pub(super) fn look_again(myself: &ActorRef<Message>, state: &mut State, number: PhoneNumber) {
     if !state.announced_again.remove(&number) {
         return;
     }
     let (myself, shared, key) = (myself.clone(), Arc::clone(&state.args.shared), key(state, number));
     tokio::spawn(async move {
-        match shared.store.connection(&key).await {
+        let again = |error: &WriteError| {
+            tracing::warn!(number = %key.phone_number, %error, "cannot look for a number's connection; trying again");
+            !shared.notes.is_closed()
+        };
+        let look = || shared.store.connection(&key).map_err(WriteError::from);
+        match insist(again, look).await {
             Ok(Some(connection)) if !shared.deletions.has(&connection) => {
                 let _stopped = myself.cast(Message::ConnectionCreated(Box::new(connection)));
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(number = %key.phone_number, %error, "cannot look for a number's connection; the next request does");
+                tracing::error!(number = %key.phone_number, %error, "cannot look for a number's connection; the next request does");
             }
         }
     });

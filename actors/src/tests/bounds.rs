@@ -128,6 +128,41 @@ async fn a_full_queue_does_not_keep_a_number_from_being_unlinked() {
     world.gateway.stop().await;
 }
 
+/// Each is a write, behind which everybody's messages are written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_changes_as_much_as_it_may_and_others_go_on() {
+    let world = World::start_with(Settings {
+        limits: Limits {
+            changes_per_second: 1,
+            ..Limits::default()
+        },
+        ..settings()
+    })
+    .await;
+    let (client, other) = (world.add_client("a").await.id, world.add_client("b").await.id);
+    let webhook = world.webhook(client, &number(1), "/ok").await;
+    let mut refused = None;
+    for n in 0..20 {
+        if let Err(error) = world
+            .gateway
+            .update_webhook(client, webhook.id, toggle(n % 2 == 0))
+            .await
+        {
+            refused = Some(error);
+            break;
+        }
+    }
+    assert!(
+        matches!(&refused, Some(GatewayError::Busy(text)) if text.contains("limits.changes_per_second")),
+        "{refused:?}"
+    );
+    // What changes nothing is no change.
+    let nothing = WebhookPatch::default();
+    world.gateway.update_webhook(client, webhook.id, nothing).await.unwrap();
+    world.webhook(other, &number(1), "/ok").await;
+    world.gateway.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_has_as_many_webhooks_and_numbers_as_it_may() {
     let world = World::start_with(Settings {

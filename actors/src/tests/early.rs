@@ -3,18 +3,25 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ractor::{ActorRef, ActorRuntime, RpcReplyPort, concurrency::oneshot};
-use wharf_domain::{ConnectionKey, Outgoing, outgoing::Pacing, session::SessionView};
+use ractor::{
+    ActorRef, ActorRuntime, RpcReplyPort,
+    concurrency::{OneshotReceiver, oneshot},
+};
+use wharf_domain::{ConnectionKey, Outgoing, action::Action, outgoing::Pacing, session::SessionView};
 use wharf_store::{ConnectionRecord, ConnectionSettings};
 use wharf_support::wait_until;
 use wharf_whatsapp::OpenScript;
 
-use super::world::{WITHIN, World, number, settings};
+use super::{
+    between::stand_between,
+    world::{WITHIN, World, number, settings},
+};
 use crate::{
     Settings, clock,
+    persistence::{Write, WriteError},
     session::{
         self, SessionActor,
-        outbox::{Request, new_message_id},
+        outbox::{Answer, Request, Undone, new_message_id},
     },
 };
 
@@ -54,6 +61,71 @@ fn spawn(world: &World, key: &ConnectionKey, first: session::Message) -> ActorRe
     actor
 }
 
+/// A text that may wait, and where its session answers.
+fn send(text: &str) -> (session::Message, OneshotReceiver<Result<Answer, Undone>>) {
+    let (reply, answer) = oneshot();
+    let request = Request {
+        message_id: new_message_id(),
+        outgoing: Outgoing::text(number(7).into(), text),
+        file: None,
+        queue: true,
+        wait: false,
+        place: None,
+    };
+    (session::Message::Send(Box::new(request), reply.into()), answer)
+}
+
+/// What a session that does not begin answers to all that came for it.
+async fn turned_away(world: &World, key: &ConnectionKey) -> Undone {
+    let (first, first_answer) = send("one");
+    let actor = spawn(world, key, first);
+    let (second, second_answer) = send("two");
+    actor.cast(second).unwrap();
+    let (reply, act) = oneshot();
+    let action = Action::Blocks;
+    actor
+        .cast(session::Message::Act(Box::new(action), reply.into()))
+        .unwrap();
+    let (reply, check) = oneshot();
+    let check_send = session::Message::CheckSend {
+        queue: true,
+        reply: reply.into(),
+    };
+    actor.cast(check_send).unwrap();
+    let refused = first_answer.await.unwrap().unwrap_err();
+    assert_eq!(second_answer.await.unwrap().unwrap_err(), refused);
+    assert_eq!(act.await.unwrap().unwrap_err(), refused);
+    assert_eq!(check.await.unwrap().unwrap_err(), refused);
+    // For its supervisor to go on with.
+    actor.wait(Some(WITHIN)).await.unwrap();
+    assert!(world.links.link(key).is_none());
+    assert!(world.store.queued_messages(key).await.unwrap().is_empty());
+    refused
+}
+
+/// Whoever waits for an actor that is gone is told that it may have been done.
+#[tokio::test]
+async fn a_session_that_cannot_begin_says_that_nothing_was_done() {
+    let world = World::start().await;
+    let key = unseen(&world).await;
+    stand_between(&world, |write| (!matches!(write, Write::Settle(_))).then_some(write)).await;
+    let refused = turned_away(&world, &key).await;
+    assert!(
+        matches!(&refused, Undone::NotRecorded(WriteError::Unavailable(why)) if why.contains("nothing was sent")),
+        "{refused:?}"
+    );
+    world.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_by_a_number_that_is_gone() {
+    let world = World::start().await;
+    let client = world.add_client("a").await;
+    let key = ConnectionKey::new(client.id, number(1));
+    assert_eq!(turned_away(&world, &key).await, Undone::Gone);
+    world.gateway.stop().await;
+}
+
 #[tokio::test]
 async fn a_message_that_waits_for_its_session_to_start_is_sent_once() {
     let sending = Pacing {
@@ -63,18 +135,6 @@ async fn a_message_that_waits_for_its_session_to_start_is_sent_once() {
     let world = World::start_with(Settings { sending, ..settings() }).await;
     let key = unseen(&world).await;
     world.links.on_open(OpenScript::Login);
-    let send = |text: &str| {
-        let (reply, answer) = oneshot();
-        let request = Request {
-            message_id: new_message_id(),
-            outgoing: Outgoing::text(number(7).into(), text),
-            file: None,
-            queue: true,
-            wait: false,
-            place: None,
-        };
-        (session::Message::Send(Box::new(request), reply.into()), answer)
-    };
     let (one, answer) = send("one");
     let actor = spawn(&world, &key, one);
     assert!(answer.await.unwrap().is_ok());

@@ -9,7 +9,7 @@ use wharf_domain::{
 use wharf_support::{Reply, wait_until};
 use wharf_whatsapp::{ScriptedHandle, SendScript};
 
-use super::world::{WITHIN, World, message, number};
+use super::world::{WITHIN, World, message, number, open_store};
 use crate::{GatewayError, NewMessage, delivery, persistence, root, session, supervision::Crash, tenant, tenants};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -318,6 +318,24 @@ async fn persistence_that_dies_loses_nothing() {
     world.wait_for_events(&webhook, EventStatus::Delivered, 6).await;
     assert!(world.gateway.ready().await.is_ok());
     world.gateway.stop().await;
+}
+
+/// What ends while the program stops is written all the same: its receiver would get it once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn persistence_that_dies_while_the_program_stops_comes_back() {
+    let world = World::start().await;
+    let (_, _, link) = world.client_with_webhook("/hook").await;
+    world.receiver.script("/hook", [Reply::Slow(Duration::from_secs(2))]);
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    world.receiver.wait_for(1, WITHIN).await;
+    let gateway = world.gateway.clone();
+    let stopping = tokio::spawn(async move { gateway.stop().await });
+    closed(&link).await;
+    let persistence = world.gateway.shared.directory.persistence().unwrap();
+    persistence.cast(persistence::Message::Crash(Crash::Panic)).unwrap();
+    stopping.await.unwrap();
+    let store = open_store(&world.dir).await;
+    assert_eq!(store.all_pending_events(9).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,8 +5,14 @@ use std::{sync::Arc, time::Duration};
 use wharf_domain::{EventStatus, webhook::WebhookPatch};
 use wharf_support::{Reply, wait_until};
 
-use super::world::{WITHIN, World, message, open_store, settings};
-use crate::{Gateway, GatewayError, clock};
+use super::{
+    between::stand_between,
+    world::{WITHIN, World, message, open_store, settings},
+};
+use crate::{
+    Gateway, GatewayError, clock, delivery,
+    persistence::{self, Write},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_is_committed_then_delivered() {
@@ -117,6 +123,40 @@ async fn chats_do_not_wait_for_each_other_and_manual_retry_begins_anew() {
         world.receiver.count() == 4
     })
     .await;
+    world.gateway.stop().await;
+}
+
+/// Whoever asked for it has given up by then, and its delivery has looked for it in vain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_that_is_committed_late_goes_out() {
+    let world = World::start().await;
+    let (client, webhook, link) = world.client_with_webhook("/hook").await;
+    world.receiver.script("/hook", [Reply::Status(404)]);
+    link.deliver(vec![message("5511000000001", "M1", "1")]).await.unwrap();
+    let failed = world.wait_for_events(&webhook, EventStatus::Failed, 1).await.remove(0);
+    let directory = &world.gateway.shared.directory;
+    let writer = directory.persistence().unwrap();
+    let (hold, mut held) = tokio::sync::mpsc::unbounded_channel();
+    stand_between(&world, move |write| match write {
+        Write::RenewEvent(job) => {
+            hold.send(Write::RenewEvent(job.unheard())).unwrap();
+            None
+        }
+        write => Some(write),
+    })
+    .await;
+    let late = world.gateway.retry_event(client, failed.id, false).await;
+    assert!(matches!(late, Err(GatewayError::Unavailable(_))), "{late:?}");
+    wait_until("it has looked", WITHIN, || async {
+        let delivery = directory.delivery(webhook.id)?;
+        let snapshot = ractor::call_t!(delivery, delivery::Message::Snapshot, 30_000).ok()??;
+        (snapshot.following && snapshot.window == 0).then_some(())
+    })
+    .await;
+    let write = Box::new(held.recv().await.unwrap());
+    writer.cast(persistence::Message::Commit(write)).unwrap();
+    world.wait_for_events(&webhook, EventStatus::Delivered, 1).await;
+    assert_eq!(world.receiver.count(), 2);
     world.gateway.stop().await;
 }
 

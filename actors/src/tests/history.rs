@@ -40,7 +40,7 @@ async fn history(world: &World, webhook: &Webhook, days: u64, count: usize, end:
             .iter()
             .map(|recorded| outcome(webhook, &recorded.event, status, created_at))
             .collect();
-        group.record_outcomes(&outcomes).await.unwrap();
+        group.record_outcomes(&outcomes, clock::now()).await.unwrap();
     }
     group.commit().await.unwrap();
 }

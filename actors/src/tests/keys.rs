@@ -97,6 +97,21 @@ async fn the_files_show_no_key_and_another_secret_opens_none() {
     assert!(matches!(started, Err(StartError::Secrets(VaultError::WrongKey(_)))));
 }
 
+/// The one key of a device that there is, and a webhook's secret that opens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_value_does_not_end_the_start_for_all() {
+    let world = World::start().await;
+    let (of, _link) = linked(&world).await;
+    let damaged = StoredKey::new(KeyKind::Session, "1@s", b"damaged".to_vec());
+    let put = vec![KeyChange::Put(damaged)];
+    keys(&world).keeper.commit(&of, put).await.unwrap();
+    world.gateway.stop().await;
+
+    let store = open_store(&world.dir).await;
+    let gateway = Gateway::start(settings(), store, Arc::new(ScriptedFactory::new())).await;
+    gateway.unwrap().stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_without_a_connection_are_refused_alone() {
     let world = World::start().await;

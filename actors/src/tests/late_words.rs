@@ -1,9 +1,13 @@
 //! What becomes known of messages late, or without an answer: it lies in their chat, and no row is left behind.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use wharf_domain::{
     ConnectionKey, EventKind, EventKinds, EventStatus, Outgoing, SendStatus, Timestamp, Webhook,
     outgoing::{News, Place},
-    session::ReasonCode,
     webhook::WebhookPatch,
 };
 use wharf_store::{ChatFilter, EventFilter};
@@ -11,11 +15,14 @@ use wharf_support::wait_until;
 use wharf_whatsapp::SendScript;
 
 use super::{
+    between::stand_between,
     storage::Holder,
     world::{WITHIN, World, number},
 };
 use crate::{
-    NewMessage, session,
+    NewMessage,
+    persistence::Write,
+    session,
     session::outbox::{Request, new_message_id},
     supervision::Crash,
 };
@@ -108,15 +115,20 @@ async fn a_row_that_is_written_while_its_session_dies_is_not_left_waiting() {
         place: None,
     };
     let id = request.message_id.clone();
+    let looks = Arc::new(AtomicBool::new(false));
+    let looking = Arc::clone(&looks);
+    stand_between(&world, move |write| {
+        looking.fetch_or(matches!(write, Write::Settle(_)), Ordering::SeqCst);
+        Some(write)
+    })
+    .await;
     let holder = Holder::start(&world);
     actor
         .cast(session::Message::Send(Box::new(request), reply.into()))
         .unwrap();
     actor.cast(session::Message::Crash(Crash::Panic)).unwrap();
-    // What a session publishes first it does right before it looks for its rows.
-    wait_until("the next session has begun", WITHIN, || async {
-        let entry = world.gateway.shared.directory.session(&key).unwrap();
-        (entry.actor.is_some() && entry.restarts == 1 && entry.view.reason_code == ReasonCode::Starting).then_some(())
+    wait_until("the next session looks for its rows", WITHIN, || async {
+        looks.load(Ordering::SeqCst)
     })
     .await;
     holder.release();

@@ -73,6 +73,26 @@ async fn a_session_shows_its_qr_code_and_reconnects_until_it_is_told_not_to() {
     world.gateway.stop().await;
 }
 
+/// The next link would log in with them, and be logged out once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_are_of_no_use_are_gone_before_the_next_link_opens() {
+    let world = World::start().await;
+    let (client, link) = world.client_with_number().await;
+    world.links.keep_keys(2);
+    link.close(CloseReason::LoggedOut("unlinked by the phone".into()));
+    world
+        .wait_for_status(client, &number(1), ConnectionStatus::LoggedOut)
+        .await;
+    world.gateway.connect(client, &number(1)).await.unwrap();
+    let next = world.links.wait_for_link(&ConnectionKey::new(client, number(1))).await;
+    assert_eq!(world.links.counters().forgotten, 1);
+    next.qr("2@abc", clock::now() + Duration::from_secs(60));
+    world
+        .wait_for_status(client, &number(1), ConnectionStatus::AwaitingScan)
+        .await;
+    world.gateway.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_wrong_phone_is_unlinked() {
     let world = World::start().await;

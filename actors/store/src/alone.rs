@@ -7,7 +7,7 @@
 use std::borrow::Borrow;
 
 use sqlx::{Connection as _, Row as _, SqliteConnection, query};
-use wharf_domain::{AttemptOutcome, EventKind};
+use wharf_domain::{AttemptOutcome, EventKind, Timestamp};
 
 use crate::{
     NewEvent, RecordedEvent, StoreError, Writer,
@@ -45,16 +45,17 @@ impl Writer {
     pub async fn record_outcomes<O: Borrow<AttemptOutcome> + Sync>(
         &mut self,
         outcomes: &[O],
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         let all: Vec<&AttemptOutcome> = outcomes.iter().map(Borrow::borrow).collect();
         if all.len() <= LARGEST && !all.iter().any(|outcome| has_many_attempts(outcome)) {
             let bulk = &RECORD_OUTCOMES_ALONE;
             return self
-                .alone(async |connection| outcomes::record_chunk(connection, bulk, &all).await)
+                .alone(async |connection| outcomes::record_chunk(connection, bulk, &all, now).await)
                 .await;
         }
         let mut group = self.begin().await?;
-        group.record_outcomes(&all).await?;
+        group.record_outcomes(&all, now).await?;
         group.commit().await
     }
 

@@ -144,7 +144,7 @@ mod tests {
     fn a_text_has_as_many_parameters_as_its_rows_need() {
         for (bulk, columns) in [
             (&RECORD_INBOUND, &[10, 4][..]),
-            (&RECORD_OUTCOMES, &[8, 8, 5]),
+            (&RECORD_OUTCOMES, &[8, 8, 6]),
             (&PUT_KEYS, &[7]),
             (&REMOVE_KEYS, &[4]),
         ] {

@@ -21,24 +21,30 @@ impl Group<'_> {
     /// counters. An
     /// event that is no longer pending stays as it is, unless the outcome is `delivered`: a receiver that took the
     /// message while its webhook was deleted has it (CONTRACT.md section 7). Outcomes of one event count in the order
-    /// given. All values are absolute: writing an outcome twice does no harm. An unknown event is passed over. Of an event's
-    /// attempts the last thousand are kept.
+    /// given. All values are absolute: writing an outcome twice does no harm. What a webhook says of its last attempt is that of the
+    /// latest one up to `now`, in whatever order they are written. An unknown event is passed over. Of an event's attempts the last
+    /// thousand are kept.
     ///
     /// # Errors
     /// As every write.
     pub async fn record_outcomes<O: Borrow<AttemptOutcome> + Sync>(
         &mut self,
         outcomes: &[O],
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         let outcomes: Vec<&AttemptOutcome> = outcomes.iter().map(Borrow::borrow).collect();
-        let result = record(self.enter()?, &outcomes).await;
+        let result = record(self.enter()?, &outcomes, now).await;
         self.leave(result)
     }
 }
 
-async fn record(connection: &mut SqliteConnection, outcomes: &[&AttemptOutcome]) -> Result<(), sqlx::Error> {
+async fn record(
+    connection: &mut SqliteConnection,
+    outcomes: &[&AttemptOutcome],
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
     for chunk in chunks(outcomes) {
-        record_chunk(connection, &RECORD_OUTCOMES, chunk).await?;
+        record_chunk(connection, &RECORD_OUTCOMES, chunk, now).await?;
     }
     for outcome in outcomes.iter().filter(|outcome| has_many_attempts(outcome)) {
         let statement = query(sql::FORGET_ATTEMPTS)
@@ -60,8 +66,9 @@ pub(crate) async fn record_chunk(
     connection: &mut SqliteConnection,
     bulk: &Bulk,
     chunk: &[&AttemptOutcome],
+    now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let (events, webhooks) = (last_of_each_event(chunk), counters_of_each_webhook(chunk));
+    let (events, webhooks) = (last_of_each_event(chunk), counters_of_each_webhook(chunk, now));
     let statement = bulk
         .of_size(chunk.len())
         .rows(chunk, |statement, outcome| {
@@ -94,6 +101,7 @@ pub(crate) async fn record_chunk(
                 .bind(At(counters.last_attempt_at))
                 .bind(counters.last_error)
                 .bind(counters.last_success_at.map(At))
+                .bind(At(now))
         });
     statement.done().execute(connection).await.map(drop)
 }
@@ -129,20 +137,25 @@ struct Counters<'a> {
     last_success_at: Option<Timestamp>,
 }
 
-fn counters_of_each_webhook<'o>(outcomes: &[&'o AttemptOutcome]) -> Vec<(WebhookId, Counters<'o>)> {
+/// As the statement does with what is in the row.
+fn counters_of_each_webhook<'o>(outcomes: &[&'o AttemptOutcome], now: Timestamp) -> Vec<(WebhookId, Counters<'o>)> {
+    let is_over = |before: Timestamp, at: Timestamp| before <= at || before > now;
     let mut webhooks: HashMap<WebhookId, Counters<'o>> = HashMap::new();
     for outcome in outcomes {
-        let success = (outcome.status == EventStatus::Delivered).then_some(outcome.finished_at);
-        let before = webhooks
-            .get(&outcome.webhook_id)
-            .and_then(|counters| counters.last_success_at);
-        let counters = Counters {
+        let (at, success) = (outcome.finished_at, outcome.status == EventStatus::Delivered);
+        let counters = webhooks.entry(outcome.webhook_id).or_insert(Counters {
             failure_count: outcome.webhook_failure_count,
-            last_attempt_at: outcome.finished_at,
+            last_attempt_at: at,
             last_error: outcome.error.as_deref(),
-            last_success_at: success.or(before),
-        };
-        webhooks.insert(outcome.webhook_id, counters);
+            last_success_at: None,
+        });
+        counters.failure_count = outcome.webhook_failure_count;
+        if is_over(counters.last_attempt_at, at) {
+            (counters.last_attempt_at, counters.last_error) = (at, outcome.error.as_deref());
+        }
+        if success && counters.last_success_at.is_none_or(|before| is_over(before, at)) {
+            counters.last_success_at = Some(at);
+        }
     }
     webhooks.into_iter().collect()
 }

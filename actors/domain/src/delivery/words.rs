@@ -55,7 +55,7 @@ pub enum DeliveryEvent {
     },
     /// A manual retry was committed.
     Renewed(PendingEvent),
-    /// A manual retry was refused.
+    /// A manual retry or a revival was refused. Behind the `Renewed` of one that was not, this changes nothing.
     NotRenewed(EventId),
     /// The oldest parked events that were asked for, in the order of arrival; `None`: the store could not be read.
     ParkedLoaded {

@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 use ractor::{ActorProcessingErr, ActorRef};
 use uuid::Uuid;
 use wharf_domain::{
-    Outgoing, Timestamp,
+    ConnectionKey, Outgoing, Timestamp,
     outgoing::{News, Told, code},
 };
-use wharf_store::{NewOutgoing, Note};
+use wharf_store::{NewOutgoing, Note, QueuedMessage};
 use wharf_whatsapp::SendError;
 
 use super::{Pending, pump};
@@ -19,15 +19,19 @@ use crate::{
     shared::Shared,
 };
 
-/// Takes up what waited when the session ended. What was being handed over then is told as unknown.
-pub(in crate::session) async fn reload(
-    myself: &ActorRef<Message>,
-    state: &mut State,
-) -> Result<(), ActorProcessingErr> {
+/// What waited when the session ended.
+pub(in crate::session) async fn queued(
+    shared: &Shared,
+    key: &ConnectionKey,
+) -> Result<Vec<QueuedMessage>, ActorProcessingErr> {
     // What this session's predecessor had written may still be on its way. A row that is committed after it was looked for
     // would wait for the next start.
-    state.args.shared.persistence.settled().await?;
-    let rows = state.args.shared.store.queued_messages(&state.args.key).await?;
+    shared.persistence.settled().await?;
+    Ok(shared.store.queued_messages(key).await?)
+}
+
+/// Takes that up. What was being handed over then is told as unknown.
+pub(in crate::session) fn take_up(myself: &ActorRef<Message>, state: &mut State, rows: Vec<QueuedMessage>) {
     let (wall, steady) = (clock::now(), clock::steady());
     for row in rows {
         if row.started_at.is_some() {
@@ -71,7 +75,6 @@ pub(in crate::session) async fn reload(
         state.sends.insert(ticket, pending);
     }
     pump(myself, state);
-    Ok(())
 }
 
 pub(super) fn new_row(state: &State, pending: &Pending, started_at: Option<Timestamp>) -> NewOutgoing {

@@ -54,6 +54,8 @@ pub(crate) enum Undone {
     File(Failed),
     /// There is no row of it.
     NotRecorded(WriteError),
+    /// There is no connection any more.
+    Gone,
 }
 
 /// What happened to a message.

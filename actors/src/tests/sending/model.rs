@@ -221,11 +221,12 @@ impl Model {
             return;
         };
         let id = sent[self.lot.usize(..sent.len())].id.clone();
-        let news = match self.lot.usize(..5) {
+        let news = match self.lot.usize(..6) {
             0 | 1 => News::Delivered,
             2 => News::Read,
             3 => News::Played,
-            _ => News::failed("479", "by lot"),
+            4 => News::failed("479", "by lot"),
+            _ => News::failed("463", "by lot"),
         };
         let _refused = link.tell_of(&[&id], news, clock::now(), None).await;
     }
@@ -279,7 +280,7 @@ impl Model {
         let page = self.world.store.outgoing_messages(&self.key(), &filter).await.unwrap();
         for row in page.unwrap().messages {
             if let Some(before) = self.rows.get(&row.message_id) {
-                let refused_after_all = before.status == SendStatus::Sent && row.error_code.as_deref() == Some("479");
+                let refused_after_all = before.status == SendStatus::Sent && row.error_code.as_deref() == Some("463");
                 assert!(
                     row.status >= before.status || refused_after_all,
                     "seed {}: {before:?} went back to {row:?}",

@@ -20,13 +20,25 @@ SET status = o.status, attempt_count = o.attempt_count, http_status = o.http_sta
 FROM o
 WHERE e.seq = o.seq AND (e.status = 'pending' AND o.attempt_count > e.budget_start OR o.status = 'delivered');
 
--- The counters of webhooks after attempts, one row per webhook. What is said of one that is switched off stays: it may be why.
-WITH c (id, failure_count, last_attempt_at, last_error, last_success_at) AS (
-    VALUES /*rows of 5*/
+-- The counters of webhooks after attempts, one row per webhook. What is said of one that is switched off stays: it may be why. So does
+-- what a later attempt said, when an outcome is written once more. A later one than now was before the clock was put back.
+WITH c (id, failure_count, last_attempt_at, last_error, last_success_at, now) AS (
+    VALUES /*rows of 6*/
 )
 UPDATE whatsapp_webhooks AS w
-SET failure_count = c.failure_count, last_attempt_at = c.last_attempt_at,
-    last_error = CASE WHEN w.is_active THEN c.last_error ELSE w.last_error END,
-    last_success_at = coalesce(c.last_success_at, w.last_success_at)
+SET failure_count = c.failure_count,
+    last_attempt_at = CASE
+        WHEN w.last_attempt_at > c.last_attempt_at AND w.last_attempt_at <= c.now THEN w.last_attempt_at
+        ELSE c.last_attempt_at
+    END,
+    last_error = CASE
+        WHEN NOT w.is_active OR w.last_attempt_at > c.last_attempt_at AND w.last_attempt_at <= c.now THEN w.last_error
+        ELSE c.last_error
+    END,
+    last_success_at = CASE
+        WHEN c.last_success_at IS NULL OR w.last_success_at > c.last_success_at AND w.last_success_at <= c.now
+        THEN w.last_success_at
+        ELSE c.last_success_at
+    END
 FROM c
 WHERE w.id = c.id

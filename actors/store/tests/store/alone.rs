@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use wharf_domain::{AttemptOutcome, PendingEvent};
 use wharf_store::{EventFilter, NewEvent, RecordedEvent, StoreError};
 
-use crate::database::{Database, delivered, failed, on_every_database, options, postponed, token};
+use crate::database::{Database, delivered, failed, later, on_every_database, options, postponed, token};
 use crate::groups::poll_times;
 
 /// Messages in the order given, each with others or alone; a number given twice is a redelivery.
@@ -52,8 +52,8 @@ on_every_database! {
                 failed(&webhook, &events[2]),
             ];
             match alone {
-                true => db.writer.record_outcomes(&outcomes).await.unwrap(),
-                false => db.write(async |group| group.record_outcomes(&outcomes).await).await,
+                true => db.writer.record_outcomes(&outcomes, later(9)).await.unwrap(),
+                false => db.write(async |group| group.record_outcomes(&outcomes, later(9)).await).await,
             }
             let mut rows = Vec::new();
             for PendingEvent { id, .. } in &events {
@@ -72,8 +72,8 @@ on_every_database! {
         let chats: Vec<String> = (0..150).map(|n| n.to_string()).collect();
         let events = db.events(&webhook, &chats.iter().map(String::as_str).collect::<Vec<_>>()).await;
         let outcomes: Vec<AttemptOutcome> = events.iter().map(|event| delivered(&webhook, event)).collect();
-        db.writer.record_outcomes(&outcomes[..64]).await.unwrap();
-        db.writer.record_outcomes(&outcomes[64..]).await.unwrap();
+        db.writer.record_outcomes(&outcomes[..64], later(9)).await.unwrap();
+        db.writer.record_outcomes(&outcomes[64..], later(9)).await.unwrap();
         assert_eq!(db.statuses(&webhook).await.into_iter().collect::<Vec<_>>(), [("delivered", 150)]);
     }
 

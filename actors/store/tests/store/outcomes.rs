@@ -135,6 +135,41 @@ on_every_database! {
         assert_eq!(db.event(&webhook, event.id).await.status, EventStatus::Delivered);
     }
 
+    // It was refused and is offered again: the counter with it is the present one.
+    async fn a_late_outcome_leaves_what_is_said_of_a_later_attempt(db: &mut Database) {
+        let (_, webhook) = db.tenant("acme").await;
+        let said = async |db: &Database| {
+            let webhook = db.reread(&webhook).await;
+            (webhook.failure_count, webhook.last_error, webhook.last_attempt_at, webhook.last_success_at)
+        };
+        let error = || Some("Client error (404)".to_owned());
+        let events = db.events(&webhook, &["a", "b", "c", "d"]).await;
+        let at = |seconds, outcome: AttemptOutcome| AttemptOutcome { finished_at: later(seconds), ..outcome };
+        for (together, from) in [(false, 0), (true, 10)] {
+            let later_one = at(from + 5, delivered(&webhook, &events[0]));
+            let late = at(from + 2, AttemptOutcome { webhook_failure_count: 0, ..failed(&webhook, &events[1]) });
+            let earlier_success = at(from + 3, delivered(&webhook, &events[2]));
+            match together {
+                true => db.outcomes(&[later_one, late, earlier_success]).await,
+                false => {
+                    db.outcomes(&[later_one]).await;
+                    db.outcomes(&[late]).await;
+                    db.outcomes(&[earlier_success]).await;
+                }
+            }
+            assert_eq!(said(db).await, (0, None, Some(later(from + 5)), Some(later(from + 5))), "{together}");
+        }
+        db.outcomes(&[at(16, failed(&webhook, &events[3]))]).await;
+        assert_eq!(said(db).await, (1, error(), Some(later(16)), Some(later(15))));
+
+        // The clock was put back: what was said by it before is no later attempt.
+        db.outcomes_at(&[at(2, delivered(&webhook, &events[0]))], later(3)).await;
+        assert_eq!(said(db).await, (0, None, Some(later(2)), Some(later(2))));
+        let after = [at(9, delivered(&webhook, &events[0])), at(4, failed(&webhook, &events[1]))];
+        db.outcomes_at(&after, later(4)).await;
+        assert_eq!(said(db).await, (1, error(), Some(later(4)), Some(later(9))));
+    }
+
     async fn an_unknown_event_or_webhook_is_passed_over(db: &mut Database) {
         let (_, webhook) = db.tenant("acme").await;
         let known = db.events(&webhook, &["a"]).await.remove(0);

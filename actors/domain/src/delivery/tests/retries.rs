@@ -126,6 +126,21 @@ fn a_renewed_event_goes_before_the_later_ones_of_its_chat() {
     assert_eq!(desk.wait(&effects, Duration::from_secs(5)), [attempt(2, 2)]);
 }
 
+/// The commit tells what was renewed, and then whoever asked for it is answered.
+#[test]
+fn the_answer_to_a_retry_changes_nothing_about_what_was_told_before() {
+    let mut desk = Desk::new(CONFIG);
+    assert_eq!(desk.machine.request_retry(id(1)), RetryAnswer::Renew);
+    assert_eq!(desk.step(DeliveryEvent::Renewed(event(1, "a"))), [attempt(1, 1)]);
+    let answer = DeliveryEvent::NotRenewed(id(1));
+    assert_eq!(desk.step(answer.clone()), []);
+    desk.end(1, 1, answered(200));
+    assert_eq!(desk.step(answer.clone()), []);
+    desk.commit(1, 1);
+    assert_eq!(desk.step(answer), []);
+    assert_eq!(desk.machine.snapshot().window, 0);
+}
+
 #[test]
 fn an_event_that_arrives_while_its_retry_is_under_way_is_held() {
     let mut desk = Desk::new(CONFIG);
