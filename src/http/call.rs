@@ -6,13 +6,13 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::watch;
 use warp::{
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     reply::Response,
 };
 use wharf_actors::{GatewayError, Permit, ReceivedFile, Tally};
-use wharf_domain::{ClientId, InvalidField, PhoneNumber, TokenHash};
+use wharf_domain::{ClientId, InvalidField, PhoneNumber, TokenHash, link_page::LinkPage};
 
-use super::{Desk, problem::Problem};
+use super::{Desk, link_page::Visits, problem::Problem};
 
 /// What a handler gives back.
 pub(super) type Answer = Result<Response, Problem>;
@@ -20,10 +20,12 @@ pub(super) type Answer = Result<Response, Problem>;
 /// A request whose token, path and size are settled. All it can reach is the desk.
 pub(super) struct Call {
     pub(super) desk: Arc<dyn Desk>,
-    /// Who asks. On a route without token nobody: an id that no client has.
+    /// Who asks. On a route without token nobody: an id that no client has; by the link of a page the client that gave it away.
     pub(super) client: ClientId,
     /// The hash of the token that said so.
     pub(super) token: Option<TokenHash>,
+    /// The page, of a request by its link. Then nothing else of that client is to be seen.
+    pub(super) page: Option<Box<LinkPage>>,
     /// The first variable segment of the path, decoded; empty where the path has none.
     pub(super) param: String,
     /// The second one.
@@ -37,6 +39,8 @@ pub(super) struct Call {
     pub(super) large: Option<Permit>,
     /// Who follows what for how long.
     pub(super) watchers: Arc<Tally>,
+    /// And what is asked for by links to pages.
+    pub(super) visits: Arc<Visits>,
     pub(super) times: Times,
     /// The token with which the metrics may be read.
     pub(super) operator: Option<TokenHash>,
@@ -73,6 +77,11 @@ impl Call {
     /// beginning is no such thing: there may be a connection from before that was refused, which has to be deleted.
     pub(super) fn phone(&self) -> Result<PhoneNumber, InvalidField> {
         self.param.parse()
+    }
+
+    /// The page of a request by its link, which `dispatch` has opened.
+    pub(super) fn page(&self) -> Result<&LinkPage, Problem> {
+        self.page.as_deref().ok_or_else(Problem::internal)
     }
 }
 
@@ -115,4 +124,17 @@ pub(super) fn no_content() -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
+}
+
+/// The path exists, the method does not; OPTIONS only asks which do.
+pub(super) fn other_methods(method: &Method, allow: &str) -> Answer {
+    // Made of method names only, so it is always a header value.
+    let value = HeaderValue::from_str(allow).map_err(|_| Problem::internal())?;
+    if method == Method::OPTIONS {
+        let mut response = no_content();
+        response.headers_mut().insert(header::ALLOW, value);
+        return Ok(response);
+    }
+    let detail = format!("{method} is not possible here; possible: {allow}");
+    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with(header::ALLOW, value))
 }

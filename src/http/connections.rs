@@ -106,7 +106,7 @@ pub(super) async fn qr(call: Call) -> Answer {
 }
 
 /// Seconds to wait for another QR code than `after`.
-fn wait(text: &str) -> Result<Duration, String> {
+pub(super) fn wait(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| *seconds <= watch::LONGEST_WAIT_S);
     let seconds = seconds.ok_or_else(|| format!("must be a number of seconds from 0 to {}", watch::LONGEST_WAIT_S))?;
     Ok(Duration::from_secs(seconds))

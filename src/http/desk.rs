@@ -8,13 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, Deletion, Gateway, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewPicture,
-    NewWebhook, NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Deletion, Gateway, GatewayError, IdempotencyKey, MadeLinkPage, MediaFile, NewLinkPage,
+    NewMessage, NewPicture, NewWebhook, NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested,
+    WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, Event, EventId, GroupId, OutgoingMessage, PhoneNumber, TokenHash, Webhook,
     WebhookId,
     action::{Action, Done},
+    link_page::{LinkPage, PageStatus},
     media_link::MediaLink,
     stats::WebhookStats,
     webhook::WebhookPatch,
@@ -132,6 +134,22 @@ desk! {
         async fn changes(&self, client: ClientId, phone: &PhoneNumber) -> Result<watch::Receiver<()>, GatewayError>;
         /// A code to type into the phone.
         async fn pair_code(&self, client: ClientId, phone: &PhoneNumber) -> Result<ShownPairCode, GatewayError>;
+        /// Makes a page on which a connection can be linked without its client's token.
+        async fn make_link_page(
+            &self,
+            client: ClientId,
+            phone: &PhoneNumber,
+            token: TokenHash,
+            new: NewLinkPage,
+        ) -> Result<MadeLinkPage, GatewayError>;
+        /// The page of an address that was given out and is good still.
+        async fn open_link_page(&self, sealed: &str) -> Result<LinkPage, GatewayError>;
+        /// Where linking stands on a page, and the code to scan.
+        async fn on_link_page(&self, page: &LinkPage) -> Result<(PageStatus, Option<Qr>), GatewayError>;
+        /// Has linking begun from a page, where that is possible.
+        async fn begin_on_link_page(&self, page: &LinkPage) -> Result<(), GatewayError>;
+        /// A code to type, for a page.
+        async fn pair_on_link_page(&self, page: &LinkPage) -> Result<ShownPairCode, GatewayError>;
         /// The client's connections.
         async fn connections(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Connection>, GatewayError>;
         /// One connection.

@@ -18,14 +18,14 @@ use warp::{
     reply::Response,
 };
 use wharf_actors::{Slots, Tally};
-use wharf_domain::{ClientId, TokenHash, media_link::MEDIA_PATH};
+use wharf_domain::{ClientId, TokenHash, link_page::LinkPage, media_link::MEDIA_PATH};
 
 use super::{
     Desk,
     body::{Body, check_coding},
-    call::{Answer, Call, Times, no_content},
+    call::{Answer, Call, Times, other_methods},
     held::Held,
-    media,
+    link_page, media,
     problem::Problem,
     query::Query,
     refusals::{Asker, Refusals},
@@ -65,6 +65,8 @@ pub(super) struct Dispatch {
     pub(super) refusals: Arc<Refusals>,
     /// Streams and long polls among the requests.
     pub(super) watchers: Arc<Tally>,
+    /// And what is asked for by links to pages.
+    pub(super) visits: Arc<link_page::Visits>,
     /// Who may have a large body in memory.
     pub(super) large: Slots,
     /// Whoever has this token may read the metrics; `None`: nobody may.
@@ -90,6 +92,9 @@ struct Request {
     /// Counts it for its client.
     held: Option<Arc<Held>>,
 }
+
+/// Whose request it is, by which token, and the page by whose link it came.
+type Asking = (ClientId, Option<TokenHash>, Option<Box<LinkPage>>);
 
 /// What a request leads to.
 enum Sought {
@@ -149,7 +154,8 @@ impl Dispatch {
             self.hold_back(asker).await;
         }
         let is_expected = answer.as_ref().is_err_and(Problem::is_expected);
-        let mut response = answer.unwrap_or_else(Problem::into_response);
+        let mut response = answer
+            .unwrap_or_else(|problem| link_page::refusal(problem, request.pattern, &request.method, &request.headers));
         let headers = response.headers_mut();
         // Answers are about one client at one moment; no cache may give them to another.
         headers
@@ -246,7 +252,8 @@ impl Dispatch {
             return answer.map(Sought::Answer);
         }
         let place = segments.as_deref().and_then(routes::place);
-        request.pattern = place.as_ref().map(|place| place.path);
+        let hidden = || link_page::hidden(&request.path);
+        request.pattern = place.as_ref().map(|place| place.path).or_else(hidden);
         let needs_none = segments.as_deref().is_some_and(|path| !routes::is_below_api(path));
         let (client, token) = match needs_none {
             true => (ClientId::NOBODY, None),
@@ -267,10 +274,15 @@ impl Dispatch {
         if token.is_some() && !route.asks {
             Query::parse(&request.query).finish()?;
         }
+        let (client, token, page) = match link_page::is_of_page(route.path) {
+            true => self.visit(request, &param).await?,
+            false => (client, token, None),
+        };
         let call = Call {
             desk: Arc::clone(&self.desk),
             client,
             token,
+            page,
             param,
             second,
             query: request.query.clone(),
@@ -279,11 +291,23 @@ impl Dispatch {
             upload: None,
             large: None,
             watchers: Arc::clone(&self.watchers),
+            visits: Arc::clone(&self.visits),
             times: self.times,
             operator: self.operator,
             closing: self.closing.clone(),
         };
         Ok(Sought::Route(route, Box::new(call)))
+    }
+
+    /// The page of a link; the request counts for the client that gave it away, and for its number.
+    async fn visit(&self, request: &mut Request, token: &str) -> Result<Asking, Problem> {
+        let page = link_page::open(&self.desk, token).await?;
+        self.count(request, Asker::ByLink(page.client_id))?;
+        let visit = self.visits.enter(page.key())?;
+        if let Some(held) = &request.held {
+            held.came_by(visit);
+        }
+        Ok((page.client_id, Some(page.token), Some(Box::new(page))))
     }
 
     /// Counts a request for its client.
@@ -347,19 +371,6 @@ pub(super) fn decode(path: &str) -> Option<Vec<String>> {
     segments
         .map(|segment| Some(percent_decode_str(segment).decode_utf8().ok()?.into_owned()))
         .collect()
-}
-
-/// The path exists, the method does not; OPTIONS only asks which do.
-fn other_methods(method: &Method, allow: &str) -> Answer {
-    // Made of method names only, so it is always a header value.
-    let value = HeaderValue::from_str(allow).map_err(|_| Problem::internal())?;
-    if method == Method::OPTIONS {
-        let mut response = no_content();
-        response.headers_mut().insert(header::ALLOW, value);
-        return Ok(response);
-    }
-    let detail = format!("{method} is not possible here; possible: {allow}");
-    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with(header::ALLOW, value))
 }
 
 /// The client's own request id if it is one that can stand in a log line, else a new one.

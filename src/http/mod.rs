@@ -10,6 +10,7 @@
 //!          connections  request id,   table,       one short function per route
 //!          and stopping token, body   404/405
 //!                            ├ media.rs: files, by signed links and without a token
+//!                            ├ link_page.rs: pages to link a number on, by their links
 //!                            └ upload.rs: messages that bring their file along, and pictures
 //! ```
 
@@ -30,6 +31,7 @@ mod health;
 mod held;
 mod idempotency;
 mod json;
+mod link_page;
 mod media;
 mod messages;
 mod numbers;

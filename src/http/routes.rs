@@ -6,7 +6,7 @@ use warp::http::Method;
 use super::{
     actions,
     call::{Answer, Call},
-    chats, connections, description, events, groups, health, messages, people, watch, webhooks,
+    chats, connections, description, events, groups, health, link_page, messages, people, watch, webhooks,
 };
 
 /// Runs one route.
@@ -87,6 +87,7 @@ pub(super) static ROUTES: &[Route] = &[
     route!(GET    "/api/whatsapp/connections/:phone_number/qr"?           Nothing connections::qr),
     route!(GET    "/api/whatsapp/connections/:phone_number/events"        Nothing watch::events),
     route!(POST   "/api/whatsapp/connections/:phone_number/pair-code"     Object  connections::pair_code),
+    route!(POST   "/api/whatsapp/connections/:phone_number/link-page"     Object  link_page::make),
     route!(POST   "/api/whatsapp/connections/:phone_number/connect"       Object  connections::connect),
     route!(POST   "/api/whatsapp/connections/:phone_number/disconnect"    Object  connections::disconnect),
     route!(POST   "/api/whatsapp/connections/:phone_number/messages"?     Message messages::send),
@@ -123,6 +124,10 @@ pub(super) static ROUTES: &[Route] = &[
     route!(POST   "/api/whatsapp/connections/:phone_number/groups/:group_id/requests" Object groups::decide),
     route!(GET    "/api/whatsapp/connections/:phone_number/invites/:code" Nothing groups::invited_to),
     route!(POST   "/api/whatsapp/connections/:phone_number/invites/:code/join" Object groups::join),
+    route!(GET    "/link/:token"                                          Nothing link_page::page),
+    route!(GET    "/link/:token/state"?                                   Nothing link_page::state),
+    route!(POST   "/link/:token/start"                                    Nothing link_page::start),
+    route!(POST   "/link/:token/pair-code"                                Nothing link_page::pair_code),
     route!(GET    "/healthz"                                              Nothing health::alive),
     route!(GET    "/readyz"                                               Nothing health::ready),
     route!(GET    "/metrics"                                              Nothing health::metrics),

@@ -41,7 +41,7 @@ pub(super) fn watchers() -> Arc<Tally> {
 }
 
 /// One more of them, if the client may have one.
-fn enter(call: &Call) -> Result<Ticket, Problem> {
+pub(super) fn enter(call: &Call) -> Result<Ticket, Problem> {
     call.watchers.enter(call.client, 1).ok_or_else(|| {
         Problem::busy(format!(
             "this client has {PER_CLIENT} streams and waiting requests already; close one first"
@@ -49,22 +49,67 @@ fn enter(call: &Call) -> Result<Ticket, Problem> {
     })
 }
 
+/// A request that waits for its connection to change.
+pub(super) struct Waiting {
+    changes: watch::Receiver<()>,
+    tokens: watch::Receiver<()>,
+    closing: watch::Receiver<bool>,
+    until: Instant,
+    _ticket: Ticket,
+}
+
+impl Waiting {
+    /// For so long at the most, and less where the request has less time; `changes` tells of the connection's.
+    pub(super) fn begin(call: &Call, ticket: Ticket, changes: watch::Receiver<()>, wait: Duration) -> Self {
+        Self {
+            changes,
+            tokens: call.desk.token_changes(),
+            closing: call.closing.clone(),
+            until: Instant::now() + wait.min(call.times.request.saturating_sub(FOR_THE_ANSWER)),
+            _ticket: ticket,
+        }
+    }
+
+    /// The connection is looked at now: what changes from here on is told.
+    pub(super) fn looks(&mut self) {
+        self.changes.mark_unchanged();
+    }
+
+    /// Whether it waits no longer, whatever there is to be seen.
+    pub(super) fn is_over(&mut self) -> bool {
+        Instant::now() >= self.until || *self.closing.borrow_and_update()
+    }
+
+    /// Waits until there may be something else to be seen, or the time is over.
+    pub(super) async fn changed(&mut self) {
+        let changed = async {
+            tokio::select! {
+                changed = self.changes.changed() => changed.is_ok(),
+                _ = self.closing.changed() => true,
+                () = told(&mut self.tokens) => true,
+            }
+        };
+        // Nobody tells of changes any more: look once more at the end of the time.
+        if timeout_at(self.until, changed).await == Ok(false) {
+            tokio::time::sleep_until(self.until).await;
+        }
+    }
+}
+
 /// The QR code, once there is another one than `after`; after `wait` what there is then.
 pub(super) async fn qr(call: &Call, phone: &PhoneNumber, wait: Duration, after: Option<&str>) -> Result<Qr, Problem> {
-    let _ticket = enter(call)?;
-    let mut closing = call.closing.clone();
-    let mut tokens = call.desk.token_changes();
-    let mut changes = call.desk.changes(call.client, phone).await?;
-    let until = Instant::now() + wait.min(call.times.request.saturating_sub(FOR_THE_ANSWER));
+    let ticket = enter(call)?;
+    let changes = call.desk.changes(call.client, phone).await?;
+    let mut waiting = Waiting::begin(call, ticket, changes, wait);
     loop {
-        changes.mark_unchanged();
+        waiting.looks();
         let shown = call.desk.shown(call.client, phone).await?;
         let new = shown.qr.as_ref().is_some_and(|code| after != Some(code.qr.as_str()));
         let may_come = matches!(
             shown.connection.session.status,
             ConnectionStatus::Connecting | ConnectionStatus::AwaitingScan
         );
-        let over = new || !may_come || Instant::now() >= until || *closing.borrow_and_update();
+        let over = new || !may_come || waiting.is_over();
         if !is_theirs(&call.desk, call.client, call.token).await {
             return Err(Problem::unauthorized());
         }
@@ -75,17 +120,7 @@ pub(super) async fn qr(call: &Call, phone: &PhoneNumber, wait: Duration, after: 
                 None => Ok(call.desk.qr(call.client, phone).await?),
             };
         }
-        let changed = async {
-            tokio::select! {
-                changed = changes.changed() => changed.is_ok(),
-                _ = closing.changed() => true,
-                () = told(&mut tokens) => true,
-            }
-        };
-        // Nobody tells of changes any more: look once more at the end of the time.
-        if timeout_at(until, changed).await == Ok(false) {
-            tokio::time::sleep_until(until).await;
-        }
+        waiting.changed().await;
     }
 }
 

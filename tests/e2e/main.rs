@@ -25,6 +25,7 @@ mod harness;
 mod history;
 mod keys;
 mod kinds;
+mod link_page;
 mod linking;
 mod media;
 mod messages;

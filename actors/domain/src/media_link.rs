@@ -41,6 +41,17 @@ impl FromStr for PublicUrl {
     }
 }
 
+impl PublicUrl {
+    /// The address of what lies at these segments of the path below this one.
+    pub(crate) fn below(&self, segments: &[&str]) -> Url {
+        let mut url = self.0.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+}
+
 impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -84,12 +95,8 @@ impl MediaLink {
 
     /// The link's address below `base`.
     pub fn url(&self, base: &PublicUrl, key: &[u8; 32]) -> String {
-        let mut url = base.0.clone();
         let (client, event) = (self.client_id.to_string(), self.event_id.to_string());
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty()
-                .extend([MEDIA_PATH, &client, &event, &self.file_name]);
-        }
+        let mut url = base.below(&[MEDIA_PATH, &client, &event, &self.file_name]);
         let signature = URL_SAFE_NO_PAD.encode(self.mac(key).finalize().into_bytes());
         url.set_query(Some(&format!("expires={}&signature={signature}", self.expires)));
         url.into()

@@ -1,6 +1,7 @@
 //! A desk in memory: client 1 has one webhook, one event and one connection, client 2 has nothing.
 
 mod acts;
+mod pages;
 mod samples;
 mod state;
 
@@ -10,13 +11,15 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use wharf_actors::{
-    BulkRetry, ConnectionPatch, Deletion, GatewayError, IdempotencyKey, MediaFile, NewMessage, NewPicture, NewWebhook,
-    NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested, WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Deletion, GatewayError, IdempotencyKey, MadeLinkPage, MediaFile, NewLinkPage,
+    NewMessage, NewPicture, NewWebhook, NoMedia, Qr, Receiving, SentMessage, Shown, ShownPairCode, Tested,
+    WebhookWithSecret,
 };
 use wharf_domain::{
     Attempt, ClientId, Connection, ConnectionStatus, Event, EventId, EventStatus, GroupId, InvalidField, Outgoing,
     OutgoingMessage, PhoneNumber, SendStatus, Timestamp, TokenHash, Webhook, WebhookId,
     action::{Action, Done},
+    link_page::{self, LinkPage, PageStatus},
     media_link::MediaLink,
     session::{ReasonCode, SessionView},
     signing::Secret,
@@ -25,6 +28,7 @@ use wharf_domain::{
 };
 use wharf_store::{ByNumber, EventFilter, EventPage, FailedFilter, OutgoingFilter, OutgoingPage, PullPage, PullQuery};
 
+pub(super) use self::pages::{EXPIRED, FORMER, PAGE, TITLE};
 use self::samples::{attempt, connection, event, outgoing, webhook, with_secret};
 pub(super) use self::state::{CODE, FILE_MAX, FakeDesk, GROUP, ID, MESSAGE};
 use super::{super::Desk, ALPHA, BETA, NUMBER};
@@ -207,6 +211,37 @@ impl Desk for FakeDesk {
             code: "ABCD1234".into(),
             expires_at: Timestamp(180_000),
         })
+    }
+
+    async fn make_link_page(
+        &self,
+        client: ClientId,
+        phone: &PhoneNumber,
+        _: TokenHash,
+        new: NewLinkPage,
+    ) -> Result<MadeLinkPage, GatewayError> {
+        self.own_connection(client, phone)?;
+        self.note((new.lifetime.as_secs(), new.title));
+        Ok(MadeLinkPage {
+            url: format!("https://wharf.example/link/{PAGE}"),
+            expires_at: Timestamp(600_000),
+        })
+    }
+
+    async fn open_link_page(&self, sealed: &str) -> Result<LinkPage, GatewayError> {
+        pages::open(self, sealed)
+    }
+
+    async fn on_link_page(&self, page: &LinkPage) -> Result<(PageStatus, Option<Qr>), GatewayError> {
+        pages::on(self, page)
+    }
+
+    async fn begin_on_link_page(&self, page: &LinkPage) -> Result<(), GatewayError> {
+        pages::begin(self, page)
+    }
+
+    async fn pair_on_link_page(&self, page: &LinkPage) -> Result<ShownPairCode, GatewayError> {
+        pages::pair(self, page)
     }
 
     async fn connections(&self, client: ClientId, part: &ByNumber) -> Result<Vec<Connection>, GatewayError> {

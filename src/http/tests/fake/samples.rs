@@ -19,6 +19,7 @@ pub(super) fn webhook(client_id: ClientId, new: NewWebhook) -> Webhook {
         metadata: new.metadata,
         events: new.events,
         chats: new.chats,
+        sender: new.sender,
         hub_signature: new.hub_signature,
         courtesy: new.courtesy,
         headers: new.headers.names(),
