@@ -212,7 +212,7 @@ fn links(config: &Config, keys: KeyStore) -> Result<Arc<dyn LinkFactory>, LinkEr
     Ok(Arc::new(LiveFactory::new(live, keys)?))
 }
 
-/// What links to media begin with when the configuration does not say it: where the API listens, on this machine.
+/// What links to media and to pages begin with when the configuration does not say it: where the API listens, on this machine.
 fn local_url(mut address: SocketAddr) -> Option<PublicUrl> {
     if address.ip().is_unspecified() {
         address.set_ip(match address {

@@ -2,7 +2,8 @@
 //! tokens for each client.
 //!
 //! Test events and retries: each is an attempt, and a test event a row besides, or a look at the whole backlog. Acts under an
-//! `Idempotency-Key`: each leaves a row for a day, be it a mere sign of presence.
+//! `Idempotency-Key`: each leaves a row for a day, be it a mere sign of presence. Changes of webhooks and connections: each is a write,
+//! and all clients' messages are written behind it.
 
 use std::collections::HashMap;
 
@@ -46,6 +47,15 @@ impl Allowance {
             "requests with an Idempotency-Key that are no messages",
             advice,
             KEYED_ACTS_PER_SECOND,
+        )
+    }
+
+    /// Changes of webhooks and connections.
+    pub(crate) fn for_changes(per_second: u32) -> Self {
+        Self::new(
+            "changes of webhooks and connections",
+            "(limits.changes_per_second)",
+            per_second,
         )
     }
 

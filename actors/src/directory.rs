@@ -6,10 +6,10 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::{Mutex, RwLock};
-use ractor::{ActorRef, ActorStatus};
+use ractor::{ActorId, ActorRef, ActorStatus};
 use tokio::sync::watch;
 use wharf_domain::{
-    ChatKinds, ClientId, Connection, ConnectionKey, ConnectionStatus, EventKinds, Timestamp, WebhookId,
+    ClientId, Connection, ConnectionKey, ConnectionStatus, Timestamp, WebhookId, Wishes,
     session::{ReasonCode, SessionView},
 };
 use wharf_whatsapp::Link;
@@ -222,6 +222,16 @@ impl Directory {
         }
     }
 
+    /// Takes back a session's actor that does nothing more, if it is still this one.
+    pub(crate) fn retract_session(&self, key: &ConnectionKey, actor: ActorId) {
+        if let Some(entry) = self.sessions.write().get_mut(key)
+            && entry.actor.as_ref().is_some_and(|known| known.get_id() == actor)
+        {
+            entry.actor = None;
+            entry.changes.send_replace(());
+        }
+    }
+
     /// Publishes a session that is new here.
     pub(crate) fn announce_session(&self, key: &ConnectionKey, view: SessionView) {
         self.sessions.write().entry(key.clone()).or_insert(SessionEntry {
@@ -281,9 +291,9 @@ impl Directory {
     }
 
     /// A webhook was made, changed or deleted. Numbers without a session are of no interest.
-    pub(crate) fn note_wanted(&self, key: &ConnectionKey, events: EventKinds, chats: ChatKinds) {
+    pub(crate) fn note_wanted(&self, key: &ConnectionKey, wishes: Wishes) {
         if let Some(wanted) = self.wanted.lock().get(key) {
-            wanted.events.set((events, chats));
+            wanted.events.set(wishes);
         }
     }
 

@@ -5,6 +5,7 @@ mod connections;
 mod earlier;
 mod events;
 mod files;
+mod link_page;
 mod media;
 mod once;
 mod portrait;
@@ -13,6 +14,7 @@ mod webhooks;
 mod words;
 
 pub use connections::Deletion;
+pub use link_page::{MadeLinkPage, NewLinkPage};
 pub use portrait::NewPicture;
 pub use sending::{NewContent, NewFile, NewMedia, NewMessage, SentMessage};
 pub use words::{
@@ -132,6 +134,7 @@ impl Gateway {
             bulk_retries: BulkRetries::default(),
             by_hand: Allowance::at_receivers(settings.manual_per_second),
             keyed_acts: Allowance::under_keys(),
+            changes: Allowance::for_changes(settings.limits.changes_per_second),
             deletions: Deletions::default(),
             tokens: watch::Sender::new(()),
             media,

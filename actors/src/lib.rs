@@ -53,9 +53,9 @@ mod tests;
 
 pub use bulkhead::BulkheadError;
 pub use gateway::{
-    BulkRetry, ConnectionPatch, Deletion, Gateway, GatewayError, IdempotencyKey, MediaFile, NewContent, NewFile,
-    NewMedia, NewMessage, NewPicture, NewWebhook, NoMedia, Qr, SentMessage, Shown, ShownPairCode, StartError, Tested,
-    WebhookWithSecret,
+    BulkRetry, ConnectionPatch, Deletion, Gateway, GatewayError, IdempotencyKey, MadeLinkPage, MediaFile, NewContent,
+    NewFile, NewLinkPage, NewMedia, NewMessage, NewPicture, NewWebhook, NoMedia, Qr, SentMessage, Shown, ShownPairCode,
+    StartError, Tested, WebhookWithSecret,
 };
 pub use media::{
     MediaSettings,

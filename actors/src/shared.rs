@@ -78,6 +78,8 @@ pub struct Limits {
     pub webhooks_per_client: u32,
     /// Connections.
     pub connections_per_client: u32,
+    /// Changes of webhooks and connections a second in the long run, ten times as many at once after a pause.
+    pub changes_per_second: u32,
 }
 
 impl Default for Limits {
@@ -86,6 +88,7 @@ impl Default for Limits {
             pending_per_client: 1_000_000,
             webhooks_per_client: 0,
             connections_per_client: 0,
+            changes_per_second: 50,
         }
     }
 }
@@ -146,6 +149,8 @@ pub(crate) struct Shared {
     pub(crate) by_hand: Allowance,
     /// Acts under an `Idempotency-Key`.
     pub(crate) keyed_acts: Allowance,
+    /// Changes of webhooks and connections.
+    pub(crate) changes: Allowance,
     /// Connections that are being deleted.
     pub(crate) deletions: Deletions,
     /// Told when some client may have another token, or none.

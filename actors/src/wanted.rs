@@ -3,14 +3,14 @@
 //! are marked as read. Of the first the writer decides in the end; here nothing may be missing that it would take.
 
 use parking_lot::Mutex;
-use wharf_domain::{ChatKinds, Connection, EventKinds, outgoing::Pace};
+use wharf_domain::{Connection, EventKinds, SenderShown, Wishes, outgoing::Pace};
 
 /// See the module. Not known at first: then everything counts as wanted, the pace as that of the configuration, calls are let
 /// ring, and messages stay unread.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
-    /// What its webhook wants to be told of, and of which chats.
-    pub(crate) events: Known<(EventKinds, ChatKinds)>,
+    /// What its webhook wants to be told of, and how.
+    pub(crate) events: Known<Wishes>,
     /// What its client set.
     pub(crate) settings: Known<NumberSettings>,
 }
@@ -34,17 +34,22 @@ impl From<&Connection> for NumberSettings {
 }
 
 impl Wanted {
-    fn told(&self) -> (EventKinds, ChatKinds) {
-        self.events.get().unwrap_or((EventKinds::ALL, ChatKinds::ALL))
+    fn wishes(&self) -> Wishes {
+        self.events.get().unwrap_or(Wishes::ALL)
     }
 
     pub(crate) fn get(&self) -> EventKinds {
-        self.told().0
+        self.wishes().events
     }
 
     /// Whether its webhook wants to be told of what lies in this chat.
     pub(crate) fn takes(&self, chat: &str) -> bool {
-        self.told().1.take(chat)
+        self.wishes().chats.take(chat)
+    }
+
+    /// What its webhook wants to be told of who sent a message.
+    pub(crate) fn sender(&self) -> SenderShown {
+        self.wishes().sender
     }
 
     pub(crate) fn settings(&self) -> NumberSettings {
@@ -54,8 +59,14 @@ impl Wanted {
 
 /// What a row says, once it is known. Changes are to be told in the order of their commits; a look at the store that finds
 /// something may be older than they.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Known<T>(Mutex<Option<T>>);
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
 
 impl<T: Copy> Known<T> {
     fn get(&self) -> Option<T> {
@@ -81,7 +92,7 @@ mod tests {
     fn a_late_look_does_not_undo_a_change() {
         let wanted = Wanted::default();
         assert_eq!(wanted.get(), EventKinds::ALL);
-        let told = |events| (events, ChatKinds::ALL);
+        let told = |events| Wishes { events, ..Wishes::NONE };
         wanted.events.found(told(EventKinds::NONE));
         assert_eq!(wanted.get(), EventKinds::NONE);
         wanted.events.set(told(EventKinds::default()));

@@ -31,6 +31,9 @@ use way::{Maker, blocked_way};
 /// The largest answer that is read: a full snapshot of app state is a few MiB. At the least pace it takes half an hour.
 const LARGEST: usize = 32 * 1024 * 1024;
 
+/// What the names of WhatsApp's hosts end with.
+const DOMAINS: [&str; 2] = [".whatsapp.net", ".whatsapp.com"];
+
 /// How long is waited for an answer.
 #[derive(Debug, Clone, Copy)]
 struct Patience {
@@ -81,7 +84,10 @@ impl Web {
     fn url(&self, asked: &str) -> Result<Url, String> {
         let mut url = Url::parse(asked).map_err(|error| format!("{asked}: {error}"))?;
         let Some(base) = self.maker.test_network() else {
-            return Ok(url);
+            return match is_of_whatsapp(&url) {
+                true => Ok(url),
+                false => Err("this is not WhatsApp's".to_owned()),
+            };
         };
         let moved = url.set_scheme(base.scheme()).is_ok()
             && url.set_host(base.host_str()).is_ok()
@@ -90,6 +96,18 @@ impl Web {
             .then_some(url)
             .ok_or_else(|| format!("{asked} has no place on a test network"))
     }
+}
+
+/// Whether an address is on one of WhatsApp's own hosts. The client library puts paths behind a host that a message brought: what
+/// stands there may make another host of it, or another port.
+fn is_of_whatsapp(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let is_theirs = DOMAINS.iter().any(|domain| host.ends_with(domain));
+    is_theirs
+        && url.scheme() == "https"
+        && url.port().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
 }
 
 /// In words, with what is behind it. Without the address, which goes into the log with it: that of a file holds what lets the
@@ -248,5 +266,17 @@ mod tests {
         let there = "http://127.0.0.1:7000/v/t62.7118-24/a?auth=1";
         assert_eq!(test.url(asked).unwrap().as_str(), there);
         assert!(test.url("no url").is_err());
+        assert!(web.url("https://web.whatsapp.com/sw.js").is_ok());
+        // What a message brings as a path, behind a host.
+        for path in [
+            "@10.0.0.5:8443/a?x=",
+            ".evil.example/a",
+            ":8443/a",
+            "evil.example/",
+            "@localhost/?",
+        ] {
+            assert!(web.url(&format!("https://mmg.whatsapp.net{path}")).is_err(), "{path}");
+        }
+        assert!(web.url("http://mmg.whatsapp.net/a").is_err());
     }
 }

@@ -182,6 +182,7 @@ fn gateway(reader: &mut Reader, secrets_key: Option<SecretsKey>) -> Settings {
             pending_per_client: reader.number("limits.pending_per_client", 0, 1_000_000_000),
             webhooks_per_client: reader.number("limits.webhooks_per_client", 0, 10_000_000),
             connections_per_client: reader.number("limits.connections_per_client", 0, 10_000_000),
+            changes_per_second: reader.number("limits.changes_per_second", 0, 100_000),
         },
         sending: sending(reader),
         bulkheads: match reader.number("sessions.bulkheads", 0, 256) {
@@ -257,8 +258,7 @@ fn media(reader: &mut Reader) -> MediaSettings {
         send_max_bytes: reader.number("media.send_max_bytes", 1, 2 << 30),
         max_uploads: reader.number("media.max_uploads", 1, 1000),
         max_uploads_per_client: reader.number("media.max_uploads_per_client", 1, 1000),
-        public_url: None,
-        test_network: None,
+        ..MediaSettings::default()
     }
 }
 

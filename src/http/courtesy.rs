@@ -72,7 +72,7 @@ fn retry_client_errors(name: &'static str, value: Value) -> Result<ClientErrors,
         .as_array()
         .map(|codes| codes.iter().map(|code| unsigned(code).unwrap_or_default()));
     let set = codes.and_then(ClientErrors::of);
-    set.ok_or_else(|| InvalidField::new(name, "must be an array of any of 408, 425 and 429"))
+    set.ok_or_else(|| InvalidField::new(name, "must be an array of statuses from 400 to 499, without 410"))
 }
 
 /// All of them; an empty object or null takes them away.

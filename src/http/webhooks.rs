@@ -6,7 +6,7 @@ use serde_json::Value;
 use warp::http::StatusCode;
 use wharf_actors::{GatewayError, NewWebhook};
 use wharf_domain::{
-    ChatKinds, DeliveryMode, EventKinds, InvalidField, Metadata, WebhookId,
+    ChatKinds, DeliveryMode, EventKinds, InvalidField, Metadata, SenderShown, WebhookId,
     webhook::{self, DEFAULT_OVERLAP_HOURS, WebhookPatch},
 };
 
@@ -62,6 +62,7 @@ pub(super) async fn register(call: Call) -> Answer {
         metadata: asked.metadata.flatten(),
         events: asked.events.unwrap_or(defaults.events),
         chats: asked.chats.unwrap_or(defaults.chats),
+        sender: asked.sender.unwrap_or(defaults.sender),
         hub_signature: asked.hub_signature.unwrap_or(defaults.hub_signature),
         courtesy: asked.courtesy.apply(defaults.courtesy),
         headers: asked.headers.unwrap_or_default(),
@@ -165,6 +166,7 @@ fn settings(
     body.keeps_numbers_of("metadata");
     let events = body.optional("events", events);
     let chats = body.optional("chats", chats);
+    let sender = body.optional("sender", sender);
     let hub_signature = body.optional("hub_signature", fields::boolean);
     let (courtesy, headers) = courtesy::read(body)?;
     Ok(WebhookPatch {
@@ -174,6 +176,7 @@ fn settings(
         metadata: metadata?,
         events: events?,
         chats: chats?,
+        sender: sender?,
         hub_signature: hub_signature?,
         courtesy,
         headers,
@@ -208,6 +211,12 @@ fn events(_name: &'static str, value: Value) -> Result<EventKinds, InvalidField>
 /// Of which chats.
 fn chats(_name: &'static str, value: Value) -> Result<ChatKinds, InvalidField> {
     ChatKinds::check(words(&value))
+}
+
+/// What of who sent a message.
+fn sender(name: &'static str, value: Value) -> Result<SenderShown, InvalidField> {
+    let word = value.as_str().and_then(SenderShown::from_word);
+    word.ok_or_else(|| InvalidField::new(name, "must be \"short\" or \"full\""))
 }
 
 /// What is no text is no word either.

@@ -64,7 +64,7 @@ async fn what_is_asked_for_is_shown_changed_and_refused_by_name() {
         ("timeout_ms", json!(999)),
         ("timeout_ms", json!(null)),
         ("ordering", json!("fifo")),
-        ("retry_client_errors", json!([404])),
+        ("retry_client_errors", json!([404, 410])),
         ("recovery", json!(true)),
         ("headers", json!({"webhook-id": "hunter2"})),
         ("headers", json!({"Host": "hunter2"})),

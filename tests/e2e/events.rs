@@ -135,6 +135,46 @@ async fn a_message_sent_here_and_one_from_the_phone_are_told_with_what_became_of
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wants_to_know_all_of_a_sender_is_told_the_name_and_both_ids() {
+    let world = World::start().await;
+    let webhook = world.linked("/ok").await;
+    let lid = world.network.create_account(CONTACT).await.unwrap().lid;
+    let lid = lid.split('@').next().unwrap().to_owned();
+    let named = json!({"to": NUMBER, "text": "my name is", "push_name": "Maria"});
+    world.phone_sends(CONTACT, &named).await;
+    world
+        .told_until("the first", |body| body["content"] == "my name is")
+        .await;
+    let path = format!("/api/webhooks/{webhook}");
+    let full = json!({"sender": "full", "events": ["message", "message.sent"]});
+    let shown = world.api().patch(&path, full).await.expect(StatusCode::OK);
+    assert_eq!(shown["sender"], "full");
+    world.phone_sends(CONTACT, &named).await;
+    world
+        .network
+        .send_text(NUMBER, CONTACT, "from the phone")
+        .await
+        .unwrap();
+    let told = world
+        .told_until("mine", |body| body["content"] == "from the phone")
+        .await;
+    let told: Vec<_> = told
+        .iter()
+        .map(|body| ["from", "push_name", "from_lid", "to", "to_lid"].map(|key| body[key].as_str()))
+        .collect();
+    let (contact, number, lid) = (Some(CONTACT), Some(NUMBER), Some(lid.as_str()));
+    assert_eq!(
+        told,
+        [
+            [contact, None, None, number, None],
+            [contact, Some("Maria"), lid, number, None],
+            [number, told[2][1], None, contact, lid],
+        ]
+    );
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_never_goes_out_is_told_as_failed_and_in_its_order() {
     let world = World::start().await;
     let webhook = world.linked("/ok").await;

@@ -40,33 +40,40 @@ words! {
     }
 }
 
-/// The 4xx answers after which an event is attempted again: a set of 408, 425 and 429, the ones that speak of the
-/// moment rather than of the request.
+/// The client errors after which an event is attempted again: a set of 400 to 499. 410 is never in it, by which a receiver says
+/// that it is gone for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct ClientErrors(u8);
+pub struct ClientErrors(u128);
 
 impl ClientErrors {
     /// The empty set.
     pub const NONE: Self = Self(0);
-    /// What the set may hold.
-    pub const CODES: [u16; 3] = [408, 425, 429];
+
+    const FIRST: u16 = 400;
+    const LAST: u16 = 499;
+    const GONE: u16 = 410;
+
+    /// The bit that stands for this status, if it may be in a set.
+    fn bit(http_status: u16) -> Option<u128> {
+        let may_be = (Self::FIRST..=Self::LAST).contains(&http_status) && http_status != Self::GONE;
+        may_be.then(|| 1 << (http_status - Self::FIRST))
+    }
 
     /// Whether this status is in the set.
     pub fn contains(self, http_status: u16) -> bool {
-        self.codes().any(|code| code == http_status)
+        Self::bit(http_status).is_some_and(|bit| self.0 & bit != 0)
     }
 
     /// The statuses in the set, ascending.
     pub fn codes(self) -> impl Iterator<Item = u16> {
-        let places = Self::CODES.into_iter().enumerate();
-        places.filter_map(move |(place, code)| (self.0 & (1 << place) != 0).then_some(code))
+        (Self::FIRST..=Self::LAST).filter(move |code| self.contains(*code))
     }
 
     /// The set of these statuses; the same one twice is once. `None` when one may not be in it.
     pub fn of(codes: impl IntoIterator<Item = u64>) -> Option<Self> {
-        codes.into_iter().try_fold(Self(0), |set, code| {
-            let place = Self::CODES.iter().position(|known| u64::from(*known) == code)?;
-            Some(Self(set.0 | (1 << place)))
+        codes.into_iter().try_fold(Self::NONE, |set, code| {
+            let bit = u16::try_from(code).ok().and_then(Self::bit)?;
+            Some(Self(set.0 | bit))
         })
     }
 }
@@ -206,12 +213,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn client_errors_are_a_set_of_three() {
+    fn client_errors_are_a_set_without_410() {
         let set = ClientErrors::of([429, 408, 429]).unwrap();
         assert_eq!(set.codes().collect::<Vec<_>>(), [408, 429]);
         assert!(set.contains(408) && !set.contains(425) && !set.contains(404));
         assert_eq!(serde_json::to_string(&set).unwrap(), "[408,429]");
-        assert_eq!(ClientErrors::of([408, 404]), None);
+        let all = ClientErrors::of((400..500).filter(|code| *code != 410)).unwrap();
+        assert_eq!(all.codes().count(), 99);
+        assert!(all.contains(400) && all.contains(499) && !all.contains(410) && !all.contains(503));
+        for never in [0, 200, 399, 410, 500, 503, 65_536 + 404] {
+            assert_eq!(ClientErrors::of([408, never]), None, "{never}");
+        }
         assert_eq!(ClientErrors::of([]), Some(ClientErrors::NONE));
         assert_eq!(serde_json::to_string(&ClientErrors::default()).unwrap(), "[]");
     }

@@ -37,6 +37,43 @@ words! {
     }
 }
 
+words! {
+    /// What a webhook is told of who sent a message.
+    #[derive(Default)]
+    pub enum SenderShown {
+        /// The number, or the hidden id where that is not known; the name in all but a plain text of one person.
+        #[default]
+        Short = "short",
+        /// The number, the hidden id and the name, as far as each is known.
+        Full = "full",
+    }
+}
+
+/// What a number's webhook is told of, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wishes {
+    /// What it is told of.
+    pub events: EventKinds,
+    /// Of which chats.
+    pub chats: ChatKinds,
+    /// What of the sender.
+    pub sender: SenderShown,
+}
+
+impl Wishes {
+    /// Those of a number that has no webhook.
+    pub const NONE: Self = Self {
+        events: EventKinds::NONE,
+        chats: ChatKinds::ALL,
+        sender: SenderShown::Short,
+    };
+    /// Nothing may be missing.
+    pub const ALL: Self = Self {
+        events: EventKinds::ALL,
+        ..Self::NONE
+    };
+}
+
 /// A webhook as the API shows it. Of one that is pulled, what concerns deliveries has its defaults.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Webhook {
@@ -70,6 +107,8 @@ pub struct Webhook {
     pub events: EventKinds,
     /// Of which chats.
     pub chats: ChatKinds,
+    /// What it is told of who sent a message.
+    pub sender: SenderShown,
     /// Whether deliveries carry `X-Hub-Signature-256` too.
     pub hub_signature: bool,
     /// What its owner asked of its deliveries.
@@ -90,6 +129,15 @@ impl Webhook {
     /// Whether nothing of it is sent anywhere.
     pub fn is_pulled(&self) -> bool {
         self.delivery == DeliveryMode::Pull
+    }
+
+    /// What it is told of, and how.
+    pub fn wishes(&self) -> Wishes {
+        Wishes {
+            events: self.events,
+            chats: self.chats,
+            sender: self.sender,
+        }
     }
 
     /// Which number of which client it is for.
@@ -125,6 +173,8 @@ pub struct WebhookPatch {
     pub events: Option<EventKinds>,
     /// Of which chats.
     pub chats: Option<ChatKinds>,
+    /// What of who sent a message.
+    pub sender: Option<SenderShown>,
     /// Whether to send `X-Hub-Signature-256` too.
     pub hub_signature: Option<bool>,
     /// What its deliveries shall be like.
@@ -150,6 +200,7 @@ impl WebhookPatch {
             metadata: self.metadata.clone(),
             events: self.events,
             chats: self.chats,
+            sender: self.sender,
             ..Self::default()
         };
         *self != of_any
@@ -240,6 +291,7 @@ mod tests {
             metadata: Some(None),
             events: Some(EventKinds::of([EventKind::Call])),
             chats: Some(ChatKinds::of([ChatKind::Group])),
+            sender: Some(SenderShown::Full),
             ..WebhookPatch::default()
         };
         assert!(!of_any.concerns_deliveries() && !WebhookPatch::default().concerns_deliveries());

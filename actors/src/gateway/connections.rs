@@ -67,6 +67,7 @@ impl Gateway {
         if limit > 0 && self.shared.store.count_connections(client_id).await? >= u64::from(limit) {
             return Err(at_limit("connections", "connections_per_client", limit));
         }
+        self.shared.changes.take(client_id)?;
         let key = ConnectionKey::new(client_id, phone_number);
         let new = self.settings(key.clone(), patch)?;
         let made = self.shared.persistence.commit(Write::CreateConnection, (new, limit));
@@ -117,6 +118,7 @@ impl Gateway {
         if patch == ConnectionPatch::default() {
             return Ok(connection);
         }
+        self.shared.changes.take(client_id)?;
         // What is there already, without its login as it is shown: nobody means to take that away by it.
         let is_shown = |text: &String| Proxy::is_shown_as(text, connection.proxy.as_deref());
         patch.proxy.take_if(|proxy| proxy.as_ref().is_some_and(is_shown));

@@ -139,6 +139,8 @@ impl Gateway {
         if row.state != MediaState::Kept {
             return Err(gone());
         }
+        // As a transfer: a file may be large, and copies of many at once would take the disk from everybody.
+        let _turn = shared.media.transfers.turn(client).await;
         let path = shared.media.files.path(client, id);
         let unreadable = |error: io::Error| match error.kind() {
             ErrorKind::NotFound => gone(),

@@ -146,6 +146,10 @@ impl Gateway {
             // Behind the claim: who repeats a request gets its answer, also when what was passed on is gone.
             let message_id = new_message_id();
             let place = gateway.shared.places.take(connection.key(), to.clone());
+            if !matches!(content, NewContent::Own(_)) {
+                // Before a page or a file is read for a message that would be refused.
+                gateway.check_session(&connection, queue).await?;
+            }
             let (content, file) = match content {
                 NewContent::Own(content) => (gateway.informed(&connection, &to, content).await?, None),
                 NewContent::Previewed(content) => {
@@ -285,9 +289,13 @@ impl Gateway {
                 None => {}
             }
         }
-        let session = self.session(&connection).await?;
         // What is not known speaks for it.
-        let queue = queue.unwrap_or(true);
+        self.check_session(&connection, queue.unwrap_or(true)).await
+    }
+
+    /// Refuses what its session would refuse whatever the message is.
+    async fn check_session(&self, connection: &Connection, queue: bool) -> Result<(), GatewayError> {
+        let session = self.session(connection).await?;
         let ask = |reply| session::Message::CheckSend { queue, reply };
         match session.call(ask, Some(SEND_DEADLINE)).await {
             Ok(CallResult::Success(result)) => result.map_err(of_undone),
@@ -317,8 +325,11 @@ impl Gateway {
         };
         match result {
             Ok(done) => Ok(done),
-            Err(SendError::NotOnWhatsApp(_)) if picture => Err(GatewayError::NotFound("number on WhatsApp")),
-            Err(error) => Err(of_act(thing, &error)),
+            Err(Undone::Link(SendError::NotOnWhatsApp(_))) if picture => {
+                Err(GatewayError::NotFound("number on WhatsApp"))
+            }
+            Err(Undone::Link(error)) => Err(of_act(thing, &error)),
+            Err(undone) => Err(of_undone(undone)),
         }
     }
 }
@@ -357,6 +368,7 @@ fn of_undone(undone: Undone) -> GatewayError {
         )),
         Undone::File(failed) => GatewayError::Refused(failed.detail),
         Undone::NotRecorded(error) => error.into(),
+        Undone::Gone => GatewayError::NotFound("connection"),
     }
 }
 

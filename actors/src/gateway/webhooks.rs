@@ -22,12 +22,13 @@ impl Gateway {
     ///
     /// # Errors
     /// `Invalid` for a target that may not be contacted, `Conflict` when the number has a webhook, the client writes it in its
-    /// other way elsewhere, or has as many as it may.
+    /// other way elsewhere, or has as many as it may; `Busy` when the client changed as much of late as it may.
     pub async fn register_webhook(
         &self,
         client_id: ClientId,
         mut new: NewWebhook,
     ) -> Result<WebhookWithSecret, GatewayError> {
+        self.shared.changes.take(client_id)?;
         self.check_max_in_flight(new.courtesy.max_in_flight)?;
         if let Some(url) = &new.webhook_url {
             self.check_target(client_id, url).await?;
@@ -68,7 +69,7 @@ impl Gateway {
     /// begin after this returns are signed with the new one.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the webhook is pulled.
+    /// `NotFound`; `Conflict` when the webhook is pulled; `Busy` as for registering.
     pub async fn rotate_secret(
         &self,
         client_id: ClientId,
@@ -79,6 +80,7 @@ impl Gateway {
         if webhook.is_pulled() {
             return pulled("signed");
         }
+        self.shared.changes.take(client_id)?;
         let (secret, sealed_secret) = self.shared.vault.make_secret(webhook_id)?;
         let rotation = Rotation {
             client_id,
@@ -146,7 +148,8 @@ impl Gateway {
     /// Changes a webhook; an empty patch changes nothing.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid` for a target that may not be contacted, or `Conflict` where it is pulled and the patch concerns deliveries.
+    /// `NotFound`, `Invalid` for a target that may not be contacted, `Conflict` where it is pulled and the patch concerns deliveries, or `Busy` as for
+    /// registering.
     pub async fn update_webhook(
         &self,
         client: ClientId,
@@ -157,9 +160,10 @@ impl Gateway {
         if patch == WebhookPatch::default() {
             return Ok(present);
         }
+        self.shared.changes.take(client)?;
         if present.is_pulled() && patch.concerns_deliveries() {
             return conflict(
-                "the webhook is pulled, not pushed: of it events, chats and metadata can be changed; for anything else delete it and \
+                "the webhook is pulled, not pushed: of it events, chats, sender and metadata can be changed; for anything else delete it and \
                  register it anew",
             );
         }
@@ -187,8 +191,9 @@ impl Gateway {
     /// Deletes a webhook. Its waiting events end; its history stays until retention.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Busy` as for registering.
     pub async fn delete_webhook(&self, client: ClientId, id: WebhookId) -> Result<(), GatewayError> {
+        self.shared.changes.take(client)?;
         let deleted = self.shared.persistence.commit(Write::DeleteWebhook, (client, id));
         let deleted = deleted.await?.ok_or(GatewayError::NotFound("webhook"))?;
         if !deleted.all_ended {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use thiserror::Error;
 use wharf_domain::{
     Attempt, ChatKinds, Connection, ConnectionStatus, Courtesy, Event, EventKinds, InvalidField, OwnHeaders,
-    PhoneNumber, Timestamp, Webhook, outgoing::Pace, signing::Secret, webhook::DEFAULT_MAX_RETRIES,
+    PhoneNumber, SenderShown, Timestamp, Webhook, outgoing::Pace, signing::Secret, webhook::DEFAULT_MAX_RETRIES,
 };
 use wharf_store::StoreError;
 use wharf_whatsapp::LinkError;
@@ -30,6 +30,8 @@ pub struct NewWebhook {
     pub events: EventKinds,
     /// Of which chats.
     pub chats: ChatKinds,
+    /// What it is told of who sent a message.
+    pub sender: SenderShown,
     /// Whether to sign as Meta does, too.
     pub hub_signature: bool,
     /// What its deliveries shall be like.
@@ -57,6 +59,7 @@ impl NewWebhook {
             metadata: None,
             events: EventKinds::default(),
             chats: ChatKinds::default(),
+            sender: SenderShown::default(),
             hub_signature: false,
             courtesy: Courtesy::default(),
             headers: OwnHeaders::default(),

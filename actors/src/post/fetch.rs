@@ -77,6 +77,8 @@ impl Fetcher {
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(SILENCE)
+            // Addresses as their owner likes, each of its own host: connections that are kept for the next request would gather.
+            .pool_max_idle_per_host(0)
             .http2_initial_stream_window_size(HTTP2_WINDOW)
             .http2_initial_connection_window_size(HTTP2_WINDOW)
             .http2_max_header_list_size(HTTP2_HEADER_BYTES)

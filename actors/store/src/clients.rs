@@ -55,7 +55,7 @@ impl Group<'_> {
     /// As every write.
     pub async fn purge_client(&mut self, id: ClientId, limit: u32) -> Result<bool, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
-        lines.forget_webhooks();
+        lines.forget_webhooks_of(id);
         let result = purge(connection, id, limit).await;
         self.leave(result)
     }

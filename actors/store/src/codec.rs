@@ -16,7 +16,7 @@ use uuid::Uuid;
 use wharf_domain::{
     AWAITS_MEDIA, ChatKinds, Client, ClientId, Connection, ConnectionKey, ConnectionStatus, Courtesy, DeliveryMode,
     Event, EventId, EventKind, EventKinds, EventStatus, HeaderNames, KEPT_PAYLOAD_BYTES, Metadata, Ordering,
-    PendingEvent, PhoneNumber, Recovery, Timestamp, Webhook, WebhookId, WebhookStatus,
+    PendingEvent, PhoneNumber, Recovery, SenderShown, Timestamp, Webhook, WebhookId, WebhookStatus,
     courtesy::ClientErrors,
     outgoing::Pace,
     session::{ReasonCode, SessionView},
@@ -170,6 +170,11 @@ pub(crate) fn chats(row: &SqliteRow) -> Result<ChatKinds, sqlx::Error> {
     ChatKinds::check(words).map_err(|error| broken("chats", Box::new(error)))
 }
 
+/// What it is told of who sent a message.
+pub(crate) fn sender(row: &SqliteRow) -> Result<SenderShown, sqlx::Error> {
+    word("sender", row.try_get("sender")?, SenderShown::from_word)
+}
+
 /// The first column.
 pub(crate) fn webhook_id(row: &SqliteRow) -> Result<WebhookId, sqlx::Error> {
     row.try_get(0).map(WebhookId)
@@ -196,6 +201,7 @@ pub(crate) fn webhook(row: &SqliteRow) -> Result<Webhook, sqlx::Error> {
             .map_err(|error| broken("metadata", error))?,
         events: events(row)?,
         chats: chats(row)?,
+        sender: sender(row)?,
         hub_signature: row.try_get("hub_signature")?,
         courtesy: courtesy(row)?,
         headers: HeaderNames(json(row, "header_names")?.unwrap_or_default()),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use sqlx::{Row, SqliteConnection, query, query_scalar};
 use wharf_domain::{
-    ChatKinds, ConnectionKey, EventKind, EventKinds, IncomingMessage, WebhookId, message::is_test_chat,
+    ChatKinds, ClientId, ConnectionKey, EventKind, EventKinds, IncomingMessage, WebhookId, message::is_test_chat,
 };
 
 use crate::{
@@ -65,9 +65,9 @@ impl Lines {
         self.listed_up_to = None;
     }
 
-    /// Webhooks come and go.
-    pub(crate) fn forget_webhooks(&mut self) {
-        self.known.clear();
+    /// Webhooks of a client come and go: what is known of others' numbers stays.
+    pub(crate) fn forget_webhooks_of(&mut self, client: ClientId) {
+        self.known.retain(|key, _| key.client_id != client);
     }
 
     /// Forgets when it is time to. Only where every sequence given out has been written.

@@ -50,7 +50,7 @@ impl Group<'_> {
     /// As every write.
     pub async fn restored(&mut self, now: Timestamp, webhooks_stay: bool) -> Result<Restored, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
-        lines.forget_webhooks();
+        lines.forget();
         let result = restore(connection, now, webhooks_stay).await;
         self.leave(result)
     }

@@ -184,7 +184,7 @@ impl Group<'_> {
     /// As every write.
     pub async fn purge_webhooks(&mut self, webhooks: &[WebhookId]) -> Result<u64, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
-        lines.forget_webhooks();
+        lines.forget();
         let ids = webhooks.iter().map(|webhook| webhook.0);
         let result = delete_each(connection, sql::PURGE_WEBHOOK, ids).await;
         self.leave(result)

@@ -4,7 +4,7 @@ use std::{fs::File, path::Path, sync::Arc};
 
 use sqlx::{Row, SqlitePool, query, query_scalar, sqlite::SqliteRow};
 use uuid::Uuid;
-use wharf_domain::{ChatKinds, Client, ClientId, Connection, ConnectionKey, EventKinds, TokenHash, Webhook, WebhookId};
+use wharf_domain::{Client, ClientId, Connection, ConnectionKey, TokenHash, Webhook, WebhookId, Wishes};
 
 use crate::{
     ByNumber, StoreError,
@@ -27,6 +27,8 @@ pub struct Store {
 pub(crate) struct Inner {
     pub(crate) pool: SqlitePool,
     pub(crate) place: Arc<Place>,
+    /// Whether it may be a copy that nobody has made harmless, and is written to all the same: by who does that.
+    pub(crate) takes_copies: bool,
     /// Held for its lock.
     pub(crate) _lock: Option<File>,
 }
@@ -198,16 +200,20 @@ impl Store {
         self.one(row, codec::webhook)
     }
 
-    /// What the webhook of a number is told of, and of which chats; where there is none, of nothing.
+    /// What the webhook of a number is told of, and how; where there is none, of nothing.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
-    pub async fn wanted(&self, key: &ConnectionKey) -> Result<(EventKinds, ChatKinds), StoreError> {
+    pub async fn wanted(&self, key: &ConnectionKey) -> Result<Wishes, StoreError> {
         let row = of_number(sql::WANTED, key);
         let wanted = self.one(row.fetch_optional(self.pool()).await, |row| {
-            Ok((codec::events(row)?, codec::chats(row)?))
+            Ok(Wishes {
+                events: codec::events(row)?,
+                chats: codec::chats(row)?,
+                sender: codec::sender(row)?,
+            })
         })?;
-        Ok(wanted.unwrap_or((EventKinds::NONE, ChatKinds::ALL)))
+        Ok(wanted.unwrap_or(Wishes::NONE))
     }
 
     /// A client's connections, by number.

@@ -3,7 +3,7 @@
 use sqlx::{SqliteConnection, query, query_as};
 use uuid::Uuid;
 use wharf_domain::{
-    ClientId, ConnectionKey, Metadata, PhoneNumber, Timestamp, Webhook, WebhookId, retention::fitting,
+    ClientId, ConnectionKey, Metadata, PhoneNumber, SenderShown, Timestamp, Webhook, WebhookId, retention::fitting,
     webhook::WebhookPatch,
 };
 
@@ -35,7 +35,7 @@ impl Group<'_> {
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
-        lines.forget_webhooks();
+        lines.forget_webhooks_of(key.client_id);
         let other = key.phone_number.other_writing();
         let result = async {
             let row = query(sql::REGISTER_WEBHOOK)
@@ -70,7 +70,7 @@ impl Group<'_> {
     ) -> Result<Option<Webhook>, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
         if patch.events.is_some() || patch.chats.is_some() {
-            lines.forget_webhooks();
+            lines.forget_webhooks_of(client);
         }
         let result = update(connection, client, id, patch, now).await;
         self.leave(result)
@@ -90,7 +90,7 @@ impl Group<'_> {
         now: Timestamp,
     ) -> Result<Option<DeletedWebhook>, StoreError> {
         let (connection, lines) = self.enter_with_lines()?;
-        lines.forget_webhooks();
+        lines.forget_webhooks_of(client);
         let result = delete(connection, client, id, now).await;
         self.leave(result)
     }
@@ -136,6 +136,7 @@ async fn update(
         .bind(patch.hub_signature)
         .bind(patch.events.as_ref().map(json_text).transpose()?)
         .bind(patch.chats.as_ref().map(json_text).transpose()?)
+        .bind(patch.sender.map(SenderShown::as_str))
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(webhook).transpose()

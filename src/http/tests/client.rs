@@ -146,7 +146,9 @@ impl Reply {
             self.header("x-request-id").is_some_and(|id| !id.is_empty()),
             "{what}: no request id: {self:?}"
         );
-        if self.status >= 400 && method != "HEAD" {
+        // A page is refused as a page, to whoever opens it.
+        let is_page = what.contains(" /link/") && self.header("content-type") == Some("text/html; charset=utf-8");
+        if self.status >= 400 && method != "HEAD" && !is_page {
             assert_eq!(
                 self.header("content-type"),
                 Some("application/problem+json"),

@@ -7,7 +7,11 @@ use std::{
 
 use tracing::{Dispatch, Level, level_filters::LevelFilter, subscriber::DefaultGuard};
 
-use super::{Facade, NUMBER, fake::CODE, media};
+use super::{
+    Facade, NUMBER,
+    fake::{CODE, PAGE},
+    media,
+};
 
 /// What is logged.
 #[derive(Clone, Default)]
@@ -59,16 +63,22 @@ async fn whom_and_what_a_path_names_is_not_logged() {
         assert_eq!(facade.ask(method, &path).send().await.status, status, "{path}");
     }
     assert_eq!(facade.bare("GET", &media::path("holiday.png")).send().await.status, 200);
+    for rest in ["", "/state", "/nothing"] {
+        facade.bare("GET", &format!("/link/{PAGE}{rest}")).send().await;
+    }
     let text = lines.text();
     for told in [
         "path=/api/whatsapp/connections/:phone_number/invites/:code/join",
         "path=/api/whatsapp/connections/:phone_number/invites/:code ",
         "path=/api/whatsapp/connections/:phone_number/contacts/:number",
         "path=/media/:client/:event_id/:name",
+        "path=/link/:token ",
+        "path=/link/:token/state",
+        "path=/link/… ",
     ] {
         assert!(text.contains(told), "{told}: {text}");
     }
-    for secret in ["stuck", CODE, "5511987654321", "holiday"] {
+    for secret in ["stuck", CODE, "5511987654321", "holiday", PAGE] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
 }

@@ -7,6 +7,7 @@ mod crowd;
 mod fake;
 mod groups;
 mod hostile;
+mod link_page;
 mod lists;
 mod log;
 mod media;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use wharf_domain::{
     ChatKind, ConnectionStatus, DeliveryMode, EventKind, EventStatus, Ordering as Order, Recovery, SendStatus,
     action::{self, EPHEMERAL_SECONDS, MemberAddMode, PARTICIPANTS_MAX, READ_MAX},
+    link_page::PageStatus,
     message::{CallState, MediaError, MessageKind, PresenceState},
     outgoing::{CONTACTS_MAX, FileType, MENTIONS_MAX, POLL_OPTIONS, RECIPIENTS_MAX},
     session::ReasonCode,
@@ -278,6 +279,10 @@ fn words_and_numbers_are_those_of_the_program() {
             json!(ConnectionStatus::ALL.map(ConnectionStatus::as_str)),
         ),
         ("ReasonCode", json!(ReasonCode::ALL.map(ReasonCode::as_str))),
+        (
+            "LinkState/properties/status",
+            json!(PageStatus::ALL.map(PageStatus::as_str)),
+        ),
         ("EventKind", json!(EventKind::ALL.map(EventKind::as_str))),
         ("ChatKind", json!(ChatKind::ALL.map(ChatKind::as_str))),
         ("SendStatus", json!(SendStatus::ALL.map(SendStatus::as_str))),

@@ -13,7 +13,7 @@ use super::{
 
 const REGISTER: &str = "/api/webhooks/register";
 /// What every webhook is registered with, or may be.
-const OF_ANY: [&str; 5] = ["phone_number", "delivery", "events", "chats", "metadata"];
+const OF_ANY: [&str; 6] = ["phone_number", "delivery", "events", "chats", "sender", "metadata"];
 
 fn pulled(more: Value) -> Value {
     let mut body = json!({"phone_number": "551188888888", "delivery": "pull"});

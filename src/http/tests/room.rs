@@ -19,6 +19,7 @@ use super::{
     super::{
         call::Times,
         dispatch::{Dispatch, unsent},
+        link_page::Visits,
         refusals::{Asker, Refusals},
         seats::{House, Places, Seat},
         upload,
@@ -73,6 +74,7 @@ impl Full {
             unsent: unsent(),
             refusals: Arc::clone(&self.refusals),
             watchers: watchers(),
+            visits: Visits::new(),
             large: upload::turns(),
             operator: None,
             closing: self.close.subscribe(),

@@ -8,7 +8,7 @@ use super::{
     super::routes::{ROUTES, Route, Takes},
     BETA, Facade, NUMBER,
     client::Reply,
-    fake::{CODE, GROUP, ID, MESSAGE},
+    fake::{CODE, GROUP, ID, MESSAGE, PAGE},
 };
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"];
@@ -25,6 +25,7 @@ pub(super) fn path(route: &Route) -> String {
         .replace(":chat", "551188888888")
         .replace(":call_id", "A1B2C3D4")
         .replace(":code", CODE)
+        .replace(":token", PAGE)
         .replace(":webhook_id", &ID.to_string())
         .replace(":event_id", &ID.to_string())
 }

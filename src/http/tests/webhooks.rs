@@ -39,6 +39,7 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
         "metadata",
         "events",
         "chats",
+        "sender",
         "hub_signature",
         "max_in_flight",
         "max_per_second",
@@ -225,5 +226,42 @@ async fn chats_are_taken_in_any_order_and_an_unknown_one_is_answered_with_all() 
             let said = refused.json()["errors"][0]["message"].as_str().unwrap().to_owned();
             assert!(said.starts_with(words), "{said}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_of_a_sender_is_told_and_which_client_errors_are_tried_again_is_the_owners_to_say() {
+    let facade = Facade::start().await;
+    let path = format!("/api/webhooks/{ID}");
+    let patch = |body: Value| facade.ask("PATCH", &path).json(&body).send();
+    for (body, expected) in [
+        (json!({"sender": "full"}), "sender: Some(Full)"),
+        (json!({}), "sender: None"),
+    ] {
+        assert_eq!(patch(body).await.status, 200);
+        let asked = facade.desk.asked();
+        assert!(asked.contains(expected), "{asked}");
+    }
+    let new =
+        json!({"phone_number": "551188888888", "webhook_url": "https://e.com", "retry_client_errors": [499, 404, 400]});
+    let made = post(&facade, "/api/webhooks/register", new).await.json();
+    assert_eq!(made["retry_client_errors"], json!([400, 404, 499]));
+    for (name, bad, words) in [
+        ("sender", json!("Full"), "must be \"short\" or \"full\""),
+        ("sender", json!(null), "must be \"short\" or \"full\""),
+        (
+            "retry_client_errors",
+            json!([410]),
+            "must be an array of statuses from 400 to 499, without 410",
+        ),
+        (
+            "retry_client_errors",
+            json!([500]),
+            "must be an array of statuses from 400 to 499, without 410",
+        ),
+    ] {
+        let refused = patch(json!({name: bad})).await;
+        assert_eq!((refused.status, refused.bad_fields()), (400, vec![name.to_owned()]));
+        assert_eq!(refused.json()["errors"][0]["message"], words);
     }
 }

@@ -81,7 +81,7 @@ statements! {
     LINE = "SELECT w.id, coalesce((SELECT s.last FROM number_sequences s \
             WHERE s.client_id = w.client_id AND s.phone_number = w.phone_number), 0), w.events, w.chats, w.webhook_url IS NULL \
         FROM whatsapp_webhooks w WHERE w.client_id = $1 AND w.phone_number = $2 AND w.deleted_at IS NULL";
-    WANTED = "SELECT w.events, w.chats FROM whatsapp_webhooks w \
+    WANTED = "SELECT w.events, w.chats, w.sender FROM whatsapp_webhooks w \
         WHERE w.client_id = $1 AND w.phone_number = $2 AND w.deleted_at IS NULL";
     IS_RECORDED = "SELECT EXISTS (SELECT 1 FROM webhook_events e WHERE e.message_key = $1)";
     // If it is what the $2 rows of the last insert made: AUTOINCREMENT gives each of them a place, also those that were not new.

@@ -3,7 +3,7 @@
 macro_rules! webhook_columns {
     () => {
         "id, client_id, phone_number, webhook_url, is_active, status, failure_count, max_retries, last_error, \
-         last_success_at, last_attempt_at, metadata, events, chats, hub_signature, max_in_flight, max_per_second, timeout_ms, \
+         last_success_at, last_attempt_at, metadata, events, chats, sender, hub_signature, max_in_flight, max_per_second, timeout_ms, \
          ordering, retry_client_errors, recovery, header_names, created_at, updated_at, deleted_at"
     };
 }
@@ -31,7 +31,7 @@ statements! {
          SET webhook_url = coalesce($3, webhook_url), max_retries = coalesce($4, max_retries), \
              is_active = coalesce($5, is_active), metadata = CASE WHEN $6 THEN $7 ELSE metadata END, \
              hub_signature = coalesce($9, hub_signature), events = coalesce($10, events), \
-             chats = coalesce($11, chats), updated_at = $8 \
+             chats = coalesce($11, chats), sender = coalesce($12, sender), updated_at = $8 \
          WHERE id = $2 AND client_id = $1 AND deleted_at IS NULL RETURNING ",
         webhook_columns!()
     );

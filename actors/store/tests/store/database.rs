@@ -204,10 +204,16 @@ impl Database {
 
     /// In a transaction with others or of its own, in turn, as messages.
     pub async fn outcomes(&mut self, outcomes: &[AttemptOutcome]) {
+        self.outcomes_at(outcomes, later(3600)).await;
+    }
+
+    /// The same at this time.
+    pub async fn outcomes_at(&mut self, outcomes: &[AttemptOutcome], now: Timestamp) {
         if self.next_is_alone() {
-            return self.writer.record_outcomes(outcomes).await.unwrap();
+            return self.writer.record_outcomes(outcomes, now).await.unwrap();
         }
-        self.write(async |group| group.record_outcomes(outcomes).await).await;
+        self.write(async |group| group.record_outcomes(outcomes, now).await)
+            .await;
     }
 
     pub async fn event(&self, webhook: &Webhook, id: EventId) -> Event {

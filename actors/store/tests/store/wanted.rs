@@ -1,7 +1,7 @@
 //! Which events become rows: those that the webhook wants.
 
 use wharf_domain::{
-    ChatKind, ChatKinds, EventKind, EventKinds, SendStatus, Webhook,
+    ChatKind, ChatKinds, EventKind, EventKinds, SendStatus, SenderShown, Webhook, Wishes,
     message::{Details, Happening},
     webhook::WebhookPatch,
 };
@@ -54,7 +54,12 @@ on_every_database! {
         let changed = want(db, &webhook, &[EventKind::Status]).await;
         assert_eq!(changed.events, EventKinds::of([EventKind::Status]));
         assert_eq!(db.reread(&webhook).await.events, changed.events);
-        assert_eq!(db.store.wanted(&webhook.key()).await.unwrap(), (changed.events, ChatKinds::ALL));
+        assert_eq!(db.store.wanted(&webhook.key()).await.unwrap(), changed.wishes());
+        let full = WebhookPatch { sender: Some(SenderShown::Full), ..Default::default() };
+        let (owner, id) = (client.id, webhook.id);
+        let changed = db.write(async |group| group.update_webhook(owner, id, &full, NOW).await).await.unwrap();
+        assert_eq!((changed.sender, &changed.events), (SenderShown::Full, &EventKinds::of([EventKind::Status])));
+        assert_eq!(db.store.wanted(&webhook.key()).await.unwrap(), changed.wishes());
         let another = db.message(&webhook.key(), CHAT, "2");
         let recorded = db.record(&[another, unwanted.clone()]).await;
         assert_eq!(recorded.iter().map(|made| (made.event.id, made.event.sequence)).collect::<Vec<_>>(), [(unwanted.id, 2)]);
@@ -71,7 +76,7 @@ on_every_database! {
         assert_eq!(changed.events, EventKinds::of([EventKind::Status]));
         let deleted = db.write(async |group| group.delete_webhook(owner, id, NOW).await).await.unwrap();
         assert_eq!((deleted.phone_number, deleted.all_ended), (webhook.phone_number.clone(), true));
-        assert_eq!(db.store.wanted(&webhook.key()).await.unwrap(), (EventKinds::NONE, ChatKinds::ALL));
+        assert_eq!(db.store.wanted(&webhook.key()).await.unwrap(), Wishes::NONE);
     }
 
     async fn what_is_of_a_chat_that_nobody_wants_makes_no_event(db: &mut Database) {
@@ -84,7 +89,7 @@ on_every_database! {
             let changed = db.write(async |group| group.update_webhook(owner, id, &patch, NOW).await).await.unwrap();
             assert_eq!((changed.chats, changed.events), (chats, webhook.events));
             assert_eq!(db.reread(&webhook).await.chats, chats);
-            assert_eq!(db.store.wanted(&webhook.key()).await.unwrap(), (webhook.events, chats));
+            assert_eq!(db.store.wanted(&webhook.key()).await.unwrap(), Wishes { chats, ..webhook.wishes() });
             let id = format!("{only:?}");
             // Together, and each alone.
             let all: Vec<NewEvent> = [CHAT, GROUP, taken[1]].map(|chat| db.message(&webhook.key(), chat, &id)).into();

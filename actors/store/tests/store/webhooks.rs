@@ -145,7 +145,7 @@ on_every_database! {
                 wharf_domain::AttemptOutcome { webhook_failure_count: failures, ..postponed(&webhook, &event, 5) };
             db.write(async |group| {
                 group.update_webhook(client.id, webhook.id, &patch, NOW).await?;
-                group.record_outcomes(&[outcome]).await
+                group.record_outcomes(&[outcome], later(9)).await
             })
             .await;
             assert_eq!(db.reread(&webhook).await.status, wharf_domain::webhook::status(active, failures));
