@@ -58,6 +58,8 @@ fn config(directory: &std::path::Path, network: &Network, options: &Options) -> 
             format!("sqlite://{}", directory.join("wharf.db").display()),
         ),
         ("WHARF_WHATSAPP__SERVER_URL", network.ws_url()),
+        // Numbers are made as fast as the machine can.
+        ("WHARF_LIMITS__CHANGES_PER_SECOND", "0".to_owned()),
     ];
     if let Some(per_second) = options.per_second {
         variables.push(("WHARF_SESSIONS__START_PER_SECOND", per_second.to_string()));

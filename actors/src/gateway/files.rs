@@ -81,12 +81,14 @@ impl Gateway {
     /// What is passed on, with its file.
     ///
     /// # Errors
-    /// `NotFound`; `Refused` for what cannot be passed on, or has a file that is not there.
+    /// `NotFound`; `Refused` for what cannot be passed on, or has a file that is not there; of a file whatever its session refuses, which
+    /// has `queue` with it.
     pub(super) async fn forwarded(
         &self,
         connection: &Connection,
         message_id: &str,
         source: ForwardSource,
+        queue: bool,
     ) -> Result<(Content, Option<KeptFile>), GatewayError> {
         let refused = |error: NotForwardable| GatewayError::Refused(error.to_string());
         match source {
@@ -96,6 +98,8 @@ impl Gateway {
                 match forwarded(&payload).map_err(refused)? {
                     Forwarded::Words(content) => Ok((content, None)),
                     Forwarded::File(message) => {
+                        // No file is copied for a message that would be refused.
+                        self.check_session(connection, queue).await?;
                         let received = self.copied(connection.client_id, id).await?;
                         let media = NewMedia {
                             message: *message,

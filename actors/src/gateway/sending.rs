@@ -146,16 +146,14 @@ impl Gateway {
             // Behind the claim: who repeats a request gets its answer, also when what was passed on is gone.
             let message_id = new_message_id();
             let place = gateway.shared.places.take(connection.key(), to.clone());
-            if !matches!(content, NewContent::Own(_)) {
-                // Before a page or a file is read for a message that would be refused.
-                gateway.check_session(&connection, queue).await?;
-            }
             let (content, file) = match content {
                 NewContent::Own(content) => (gateway.informed(&connection, &to, content).await?, None),
                 NewContent::Previewed(content) => {
+                    // No page is fetched for a message that would be refused.
+                    gateway.check_session(&connection, queue).await?;
                     (with_preview(&gateway.shared, connection.client_id, content).await, None)
                 }
-                NewContent::Forward(source) => gateway.forwarded(&connection, &message_id, source).await?,
+                NewContent::Forward(source) => gateway.forwarded(&connection, &message_id, source, queue).await?,
                 NewContent::Media(media) => gateway.ready_file(&connection, &message_id, *media).await?,
             };
             let reply_to = match reply_to {
@@ -294,7 +292,7 @@ impl Gateway {
     }
 
     /// Refuses what its session would refuse whatever the message is.
-    async fn check_session(&self, connection: &Connection, queue: bool) -> Result<(), GatewayError> {
+    pub(super) async fn check_session(&self, connection: &Connection, queue: bool) -> Result<(), GatewayError> {
         let session = self.session(connection).await?;
         let ask = |reply| session::Message::CheckSend { queue, reply };
         match session.call(ask, Some(SEND_DEADLINE)).await {
