@@ -62,7 +62,7 @@ async fn a_webhook_is_registered_with_the_defaults_of_the_contract() {
     let shown = facade.ask("GET", &format!("/api/webhooks/{ID}")).send().await.json();
     assert_eq!(
         shown.as_object().unwrap().keys().collect::<Vec<_>>(),
-        keys[..25],
+        keys[..keys.len() - 1],
         "no secret"
     );
 }
