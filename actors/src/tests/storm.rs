@@ -9,7 +9,7 @@ use wharf_support::wait_until;
 use wharf_whatsapp::{CloseReason, OpenScript};
 
 use super::world::{World, number, settings};
-use crate::Settings;
+use crate::{Limits, Settings};
 
 const SESSIONS: u64 = 1000;
 /// Fast, for a test; a tenth of it in a default configuration.
@@ -48,6 +48,10 @@ fn ahead_of_turns(opened: &[Instant], since: Instant) -> f64 {
 async fn a_thousand_sessions_come_back_spread_and_one_link_each() {
     let world = World::start_with(Settings {
         session_starts_per_second: PER_SECOND,
+        limits: Limits {
+            changes_per_second: 0,
+            ..Limits::default()
+        },
         ..settings()
     })
     .await;
