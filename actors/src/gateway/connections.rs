@@ -333,7 +333,8 @@ impl Gateway {
     /// again meanwhile, this waits for the same.
     ///
     /// # Errors
-    /// `NotFound`; `Unavailable` when that could not be carried through yet: it is tried again by itself, too.
+    /// `NotFound`; `Unavailable` when that could not be carried through yet: it is tried again by itself, too; `Busy` when the client
+    /// changed as much of late as it may.
     pub async fn delete_connection(&self, client: ClientId, number: &PhoneNumber) -> Result<Deletion, GatewayError> {
         self.delete_connection_within(client, number, DELETED_WITHIN).await
     }
@@ -346,6 +347,7 @@ impl Gateway {
     ) -> Result<Deletion, GatewayError> {
         let connection = self.connection(client, number).await?;
         if !self.shared.deletions.has(&connection) {
+            self.shared.changes.take(client)?;
             // Only a session that runs can unlink its device.
             self.session(&connection).await?;
         }

@@ -59,7 +59,7 @@ impl Line {
 }
 
 impl Lines {
-    /// Something was rolled back: nothing is certain any more.
+    /// Something was rolled back, or changed in a way of its own: nothing is certain any more.
     pub(crate) fn forget(&mut self) {
         self.known.clear();
         self.listed_up_to = None;

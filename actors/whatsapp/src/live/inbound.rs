@@ -84,6 +84,13 @@ impl Inbound {
     async fn carry(&self, client: &Arc<Client>, batch: &[InboundMessage]) -> Result<(), String> {
         let mut all = Vec::new();
         for InboundMessage { info, message, .. } in batch {
+            // What nobody is told of is not remembered, and neither is history: both are many.
+            let as_seen = self
+                .unwanted(info)
+                .is_none()
+                .then(|| self.memory.as_seen(info))
+                .flatten();
+            let info = as_seen.as_ref().unwrap_or(info);
             let read = self.read(client, info, message).await?;
             self.read_again(client, &read, message, &mut all).await?;
             all.push(read);
@@ -121,7 +128,7 @@ impl Inbound {
     }
 
     /// Converts a message, after looking up whom and what it speaks of. One that was waited for is an arrival, whatever it
-    /// says, and one that its sender sends again has its first time.
+    /// says.
     async fn understand(&self, client: &Arc<Client>, info: &MessageInfo, message: &Message) -> Result<Read, String> {
         let arrival = Arrival::of(&self.memory, info);
         let as_first = arrival.as_ref().map(|arrival| as_first(info, arrival.first()));
@@ -134,8 +141,6 @@ impl Inbound {
                 arrival,
             });
         }
-        let as_seen = self.memory.as_seen(info);
-        let info = as_seen.as_ref().unwrap_or(info);
         self.keep_poll(info, message).await?;
         let recipient = self.recipient(client, info).await;
         let around = Surroundings {

@@ -5,7 +5,11 @@
 //! has its time still. But a phone that did not hear that its message was taken sends it anew, and WhatsApp's server writes the time
 //! of that on it.
 
-use std::{collections::VecDeque, hash::BuildHasher, hash::RandomState, time::Duration};
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use whatsapp_rust::chrono::{DateTime, Utc};
@@ -14,7 +18,7 @@ use whatsapp_rust::wacore_binary::Jid;
 
 use super::convert::{bare, identity};
 
-/// So many of a number: 32 bytes each, gone through for each message, which takes a microsecond.
+/// So many of a number: 40 bytes each, gone through for each message, which takes a microsecond.
 const MOST: usize = 1024;
 /// For so long: phones that send again do so when they are connected again, mostly within seconds.
 const LONG: Duration = Duration::from_secs(15 * 60);

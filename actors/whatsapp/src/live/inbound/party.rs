@@ -93,7 +93,8 @@ impl Inbound {
     pub(super) async fn party(&self, client: &Client, jid: &Jid, alternative: Option<&Jid>) -> Party {
         let own = &self.reporter.key().phone_number;
         let mut party = party(client, &self.memory, own, jid, alternative).await;
-        if self.tells_all() && !party.is_group && party.shown != own.as_str() {
+        let is_person = !party.is_group && !jid.is_status_broadcast() && party.shown != own.as_str();
+        if is_person && self.tells_all() {
             party.hidden = hidden_id(client, jid, alternative).await;
         }
         party

@@ -59,7 +59,9 @@ impl DeviceKeys {
             }
             match known.get(&number).filter(|_| jid.is_pn()) {
                 Some(Some(hidden)) => named.push((device, Jid::lid_device(hidden.as_str(), jid.device))),
-                _ => _ = others.insert(device),
+                _ => {
+                    others.insert(device);
+                }
             }
         }
         Ok((named, others))
