@@ -84,14 +84,7 @@ impl Inbound {
     async fn carry(&self, client: &Arc<Client>, batch: &[InboundMessage]) -> Result<(), String> {
         let mut all = Vec::new();
         for InboundMessage { info, message, .. } in batch {
-            // What nobody is told of is not remembered, and neither is history: both are many.
-            let as_seen = self
-                .unwanted(info)
-                .is_none()
-                .then(|| self.memory.as_seen(info))
-                .flatten();
-            let info = as_seen.as_ref().unwrap_or(info);
-            let read = self.read(client, info, message).await?;
+            let read = self.read(client, info, message, true).await?;
             self.read_again(client, &read, message, &mut all).await?;
             all.push(read);
         }
@@ -110,8 +103,14 @@ impl Inbound {
 
     /// Converts a message. A stranger wrote it: one that makes us panic, which is our bug, is told as one of a kind that is
     /// not known here. It would end each link that WhatsApp brings it to, and the number with them.
-    async fn read(&self, client: &Arc<Client>, info: &MessageInfo, message: &Message) -> Result<Read, String> {
-        let reading = AssertUnwindSafe(self.understand(client, info, message)).catch_unwind();
+    async fn read(
+        &self,
+        client: &Arc<Client>,
+        info: &MessageInfo,
+        message: &Message,
+        is_live: bool,
+    ) -> Result<Read, String> {
+        let reading = AssertUnwindSafe(self.understand(client, info, message, is_live)).catch_unwind();
         reading.await.unwrap_or_else(|_| {
             let key = self.reporter.key();
             tracing::error!(client_id = %key.client_id, phone_number = %key.phone_number, message_id = info.id, "a message could not be read: reading it panicked");
@@ -128,8 +127,15 @@ impl Inbound {
     }
 
     /// Converts a message, after looking up whom and what it speaks of. One that was waited for is an arrival, whatever it
-    /// says.
-    async fn understand(&self, client: &Arc<Client>, info: &MessageInfo, message: &Message) -> Result<Read, String> {
+    /// says, and one that its sender sends again has its first time. `is_live`: it is no history, of which there is too much to be
+    /// remembered for that.
+    async fn understand(
+        &self,
+        client: &Arc<Client>,
+        info: &MessageInfo,
+        message: &Message,
+        is_live: bool,
+    ) -> Result<Read, String> {
         let arrival = Arrival::of(&self.memory, info);
         let as_first = arrival.as_ref().map(|arrival| as_first(info, arrival.first()));
         let info = as_first.as_ref().unwrap_or(info);
@@ -141,6 +147,8 @@ impl Inbound {
                 arrival,
             });
         }
+        let as_seen = is_live.then(|| self.memory.as_seen(info)).flatten();
+        let info = as_seen.as_ref().unwrap_or(info);
         self.keep_poll(info, message).await?;
         let recipient = self.recipient(client, info).await;
         let around = Surroundings {

@@ -91,7 +91,7 @@ impl Inbound {
                     continue;
                 };
                 self.number_sender(client, &mut info).await;
-                let mut read = self.read(client, &info, content).await?;
+                let mut read = self.read(client, &info, content, false).await?;
                 let told = read.message.take();
                 read.message = told.map(|message| of_the_past(message, &chat, named(&info)));
                 self.read_again(client, &read, content, &mut batch).await?;

@@ -90,7 +90,7 @@ impl Inbound {
         let Some(opened) = opened else { return Ok(None) };
         let commented = sealed.enc_comment_message.as_option();
         info.comment_target = commented.and_then(|comment| comment.target_message_key.as_option().cloned());
-        let again = self.read(client, &info, &opened).await?;
+        let again = self.read(client, &info, &opened, true).await?;
         Ok(Some(again).filter(|again| again.behind.is_some()))
     }
 }
