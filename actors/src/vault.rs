@@ -128,26 +128,21 @@ impl Vault {
     pub(crate) async fn open_for(store: &Store, configured: Option<&SecretsKey>) -> Result<Self, VaultError> {
         let sample = sample(store).await?;
         let device = store.any_key().await?;
+        let is_new = sample.is_none() && device.is_none();
         let (key, source) = match configured {
             Some(key) => (key.clone(), "store.secrets_key".to_owned()),
             None => {
                 let path = store.directory().join(key_file::NAME);
                 let source = path.display().to_string();
-                let may_make = sample.is_none() && device.is_none();
-                let reading = tokio::task::spawn_blocking(move || key_file::read_or_make(&path, may_make));
+                let reading = tokio::task::spawn_blocking(move || key_file::read_or_make(&path, is_new));
                 (reading.await.map_err(|_| VaultError::Cipher)??, source)
             }
         };
         let vault = Self::new(&key)?;
         let opens = |(of, sealed): &(Vec<u8>, Vec<u8>)| open(&vault.key, of, sealed).is_ok();
         let opens_device = |(of, row): &(ConnectionKey, StoredKey)| vault.opens_key(of, row);
-        let mut tried = sample
-            .iter()
-            .map(opens)
-            .chain(device.iter().map(opens_device))
-            .peekable();
         // One that opens says that the key is right, and the other, if it does not, is damaged: who needs that hears of it.
-        if tried.peek().is_some() && !tried.any(|opened| opened) {
+        if !is_new && !sample.iter().any(opens) && !device.iter().any(opens_device) {
             return Err(VaultError::WrongKey(source));
         }
         Ok(vault)

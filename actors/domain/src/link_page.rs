@@ -10,10 +10,8 @@
 use std::{ops::RangeInclusive, str};
 
 use crate::{
-    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, TokenHash,
-    media_link::PublicUrl,
-    session::{ReasonCode, SessionView},
-    words,
+    ClientId, Connection, ConnectionKey, ConnectionStatus, PhoneNumber, Timestamp, TokenHash, media_link::PublicUrl,
+    session::ReasonCode, words,
 };
 
 /// What the path of a page begins with.
@@ -135,9 +133,9 @@ words! {
 }
 
 impl PageStatus {
-    /// What is told of a session.
-    pub const fn of(session: &SessionView) -> Self {
-        match (session.status, session.reason_code) {
+    /// What is told of a session that stands so, for this reason.
+    pub const fn of(status: ConnectionStatus, reason_code: ReasonCode) -> Self {
+        match (status, reason_code) {
             (ConnectionStatus::Connected, _) => Self::Linked,
             (ConnectionStatus::Connecting, _) => Self::Connecting,
             (ConnectionStatus::AwaitingScan, _) => Self::AwaitingScan,
@@ -229,29 +227,11 @@ mod tests {
         }
     }
 
-    fn view(status: ConnectionStatus, reason_code: ReasonCode) -> SessionView {
-        SessionView {
-            status,
-            reason: None,
-            reason_code,
-            jid: None,
-            push_name: None,
-            connected_since: None,
-            last_event_at: None,
-            reconnect_attempts: 0,
-            retry_at: None,
-            banned_until: None,
-            wanted: true,
-            qr: None,
-            pair_code: None,
-        }
-    }
-
     /// Whoever has the link may be anybody: what it does to the number's account is at stake.
     #[test]
     fn a_page_begins_nothing_that_does_harm() {
         use ConnectionStatus as Is;
-        let begins = |status, code| PageStatus::of(&view(status, code)).may_begin();
+        let begins = |status, code| PageStatus::of(status, code).may_begin();
         for code in ReasonCode::ALL {
             for status in [Is::Connected, Is::Connecting, Is::AwaitingScan] {
                 assert!(!begins(status, code), "{status:?} {code:?}");

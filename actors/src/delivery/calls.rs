@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{Message, RetryReply, State, effects::spawn};
-use crate::{
-    persistence::{Ended, Retry, Write, WriteError, insist},
-    shared::Shared,
-};
 use ractor::{ActorRef, RpcReplyPort};
 use wharf_domain::{
     ClientId, EventId, WebhookId,
     delivery::{DeliveryEvent, DueQuery, RetryAnswer},
+};
+
+use super::{Message, RetryReply, State, effects::spawn};
+use crate::{
+    persistence::{Ended, Retry, Write, WriteError, insist},
+    shared::Shared,
 };
 
 /// The outcome is on its way when this returns: an older counter of the webhook must not be committed after a newer one.

@@ -87,7 +87,8 @@ impl Gateway {
         if !page.is_of(&shown.connection) {
             return Err(GONE);
         }
-        let status = PageStatus::of(&shown.connection.session);
+        let session = &shown.connection.session;
+        let status = PageStatus::of(session.status, session.reason_code);
         // One that is linked has none: what is left of the last one is no use to anybody.
         Ok((status, shown.qr.filter(|_| status == PageStatus::AwaitingScan)))
     }

@@ -148,8 +148,8 @@ impl Gateway {
     /// Changes a webhook; an empty patch changes nothing.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid` for a target that may not be contacted, `Conflict` where it is pulled and the patch concerns deliveries, or `Busy` as for
-    /// registering.
+    /// `NotFound`, `Invalid` for a target that may not be contacted, `Conflict` where it is pulled and the patch concerns
+    /// deliveries, or `Busy` as for registering.
     pub async fn update_webhook(
         &self,
         client: ClientId,

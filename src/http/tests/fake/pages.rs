@@ -40,7 +40,7 @@ pub(super) fn on(desk: &FakeDesk, page: &LinkPage) -> Result<(PageStatus, Option
     if !page.is_of(&connection) {
         return Err(GONE);
     }
-    let status = PageStatus::of(&connection.session);
+    let status = PageStatus::of(connection.session.status, connection.session.reason_code);
     let qr = desk.qr.lock().unwrap().clone();
     Ok((status, qr.filter(|_| status == PageStatus::AwaitingScan)))
 }
